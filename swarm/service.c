@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "swarm/service.h"
 
 #define CONVERGE_MS 300000
@@ -184,6 +183,12 @@ int service_remove(struct session *s, struct docker *d, const char *name,
 
 /* ---- waiting for its tasks ---- */
 
+/* Nodes that take tasks. */
+struct nodes {
+	struct docker_node *of;
+	size_t n;
+};
+
 /* The newest task of a slot, or of a node for global services. */
 struct slot {
 	char name[40]; /* "2", or the node's ID */
@@ -198,17 +203,19 @@ struct slot {
 };
 #define SLOTS_MAX 2000
 
+/* What a look finds of a service and its tasks. */
 struct tasks {
 	const char *service; /* its name */
 	bool job, global;
 	bool constrained; /* global, on some nodes: */
 	char constraints[200];
-	bool ends;		   /* its restart policy lets a task end */
-	int64_t iteration;	   /* of a job */
-	struct docker_node *nodes; /* of a global one: that take tasks */
-	size_t n_nodes;
+	bool ends;	   /* its restart policy lets a task end */
+	int64_t iteration; /* of a job */
+	unsigned says; /* how many there are to be, where nodes do not say */
+	const struct nodes *nodes;
 	struct slot *slots;
 	size_t n_slots;
+	unsigned due;		  /* as many as there should be now */
 	unsigned wanted, running; /* that should run; that do */
 	unsigned fresh;		  /* that do, begun since the change */
 	unsigned slots_due; /* that should have a task, or had their last */
@@ -263,9 +270,12 @@ static struct slot *slot_of(struct tasks *t, const cJSON *task)
 			return &t->slots[i];
 	if (t->n_slots == SLOTS_MAX)
 		return NULL;
-	if (t->slots == NULL)
-		t->slots = xcalloc(SLOTS_MAX, sizeof(*t->slots));
+	/* doubled whenever it is full, and it is full at powers of two */
+	if ((t->n_slots & (t->n_slots - 1)) == 0)
+		t->slots = xrealloc(t->slots,
+				    (t->n_slots + 1) * 2 * sizeof(*t->slots));
 	s = &t->slots[t->n_slots++];
+	*s = (struct slot){ .due = false };
 	memcpy(s->name, name, sizeof(name));
 	return s;
 }
@@ -314,15 +324,14 @@ static bool is_looked_at(const struct tasks *t, const cJSON *task)
 {
 	if (t->job && json_int_opt(task, "JobIteration.Index", 0) != t->iteration)
 		return false;
-	for (size_t i = 0; t->global && i < t->n_nodes; i++)
-		if (strcmp(json_text(task, "NodeID"), t->nodes[i].id) == 0)
+	for (size_t i = 0; t->global && i < t->nodes->n; i++)
+		if (strcmp(json_text(task, "NodeID"), t->nodes->of[i].id) == 0)
 			return true;
 	return !t->global;
 }
 
-static int take_task(void *ctx, const cJSON *task, struct err *e)
+static void take_task(struct tasks *t, const cJSON *task)
 {
-	struct tasks *t = ctx;
 	const char *state = json_str_opt(task, "Status.State", "");
 	const char *why = failure_of(t, task);
 	const char *at = json_str_opt(task, "Status.Timestamp", "");
@@ -331,9 +340,8 @@ static int take_task(void *ctx, const cJSON *task, struct err *e)
 	bool wanted = json_is(task, "DesiredState", "running");
 	char slot[40];
 
-	(void)e;
 	if (!is_looked_at(t, task))
-		return 0;
+		return;
 	if (wanted) {
 		t->wanted++;
 		t->running += strcmp(state, "running") == 0;
@@ -349,7 +357,6 @@ static int take_task(void *ctx, const cJSON *task, struct err *e)
 		snprintf(t->task, sizeof(t->task), "%s%s%s", t->service,
 			 *slot != '\0' ? "." : "", slot);
 	}
-	return 0;
 }
 
 /* What the slots' newest tasks come to. */
@@ -374,35 +381,38 @@ static void count_slots(struct tasks *t)
 }
 
 /* Nodes that a task can be on. */
-static int read_nodes(struct docker *d, struct tasks *t, struct err *e)
+static int read_nodes(struct docker *d, struct nodes *nodes, struct err *e)
 {
 	size_t n;
 
-	if (docker_nodes(d, &t->nodes, &n, e) < 0)
+	if (docker_nodes(d, &nodes->of, &n, e) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++)
-		if (t->nodes[i].state == DOCKER_NODE_READY &&
-		    t->nodes[i].availability == DOCKER_ACTIVE)
-			t->nodes[t->n_nodes++] = t->nodes[i];
+		if (nodes->of[i].state == DOCKER_NODE_READY &&
+		    nodes->of[i].availability == DOCKER_ACTIVE)
+			nodes->of[nodes->n++] = nodes->of[i];
 	return 0;
 }
 
-/* How many tasks a service should have now; global ones follow the nodes, and
- * which may have one of somebody's, Swarm knows. */
-static unsigned wanted_tasks(const struct tasks *t, const cJSON *service)
+/* How many its Spec asks for; a global one follows the nodes. */
+static unsigned tasks_said(const cJSON *mode)
 {
-	const cJSON *mode = json_at(service, "Spec.Mode");
 	int64_t at_once = json_int_opt(mode, "ReplicatedJob.MaxConcurrent", 1);
 
-	if (t->constrained)
-		return t->slots_due;
-	if (t->global)
-		return (unsigned)t->n_nodes;
 	return (unsigned)(json_get(mode, "ReplicatedJob") != NULL ?
 				  json_int_opt(mode,
 					       "ReplicatedJob.TotalCompletions",
 					       at_once) :
 				  json_int_opt(mode, "Replicated.Replicas", 1));
+}
+
+/* How many tasks a service should have now; global ones follow the nodes, and
+ * which may have one of somebody's, Swarm knows. */
+static unsigned tasks_due(const struct tasks *t)
+{
+	if (t->constrained)
+		return t->slots_due;
+	return t->global ? (unsigned)t->nodes->n : t->says;
 }
 
 /* Nanoseconds there, as milliseconds. */
@@ -449,13 +459,15 @@ static void take_constraints(struct tasks *t, const cJSON *service)
 	}
 }
 
-static void begin_look(struct tasks *t, const char *name, const cJSON *service)
+static void take_service(struct tasks *t, const char *name,
+			 const struct nodes *nodes, const cJSON *service)
 {
 	const cJSON *mode = json_at(service, "Spec.Mode");
 	const char *started = json_text(service, "UpdateStatus.StartedAt");
 	bool made = json_get(service, "PreviousSpec") == NULL;
 
-	*t = (struct tasks){ .service = name };
+	*t = (struct tasks){ .service = name, .nodes = nodes };
+	t->says = tasks_said(mode);
 	t->job = json_get(mode, "ReplicatedJob") != NULL ||
 		 json_get(mode, "GlobalJob") != NULL;
 	t->global = json_get(mode, "Global") != NULL ||
@@ -510,65 +522,25 @@ static int failed_update(const struct tasks *t, struct err *e)
 }
 
 /* Whether it has come to what it should be: 1, 0 not yet, -1 it will not. */
-static int judge(const struct tasks *t, unsigned wanted, struct err *e)
+static int judge(const struct tasks *t, struct err *e)
 {
 	/* said when it has ended, so that who reads it finds what was */
 	if (is_moving(t))
 		return 0;
 	/* one that ended so soon as it should is a failure to Swarm */
-	if (strcmp(t->update, "paused") == 0 && t->ends && wanted > 0 &&
-	    t->fresh_done >= wanted && t->wanted == 0)
+	if (strcmp(t->update, "paused") == 0 && t->ends && t->due > 0 &&
+	    t->fresh_done >= t->due && t->wanted == 0)
 		return 1;
 	if (strcmp(t->update, "paused") == 0 ||
 	    str_starts(str_of(t->update), STR("rollback")))
 		return failed_update(t, e);
-	if (t->global && wanted == 0)
+	if (t->global && t->due == 0)
 		return 0;
 	if (t->job)
-		return t->done >= wanted;
+		return t->done >= t->due;
 	if (t->ends)
-		return t->running == t->wanted && t->running + t->done >= wanted;
-	return t->running == wanted && t->wanted == wanted;
-}
-
-/* What a look has in memory. */
-static void forget(struct tasks *t)
-{
-	free(t->slots);
-	free(t->nodes);
-	t->slots = NULL;
-	t->nodes = NULL;
-}
-
-/* One look at a service: 1 when it is as it should be, 0 not yet, -1.  The
- * caller forgets t. */
-static int look(struct docker *d, const char *name, struct tasks *t,
-		unsigned *wanted, struct err *e)
-{
-	struct buf path = BUF_INIT(1024);
-	cJSON *service = NULL;
-	int rc = -1;
-
-	*t = (struct tasks){ .service = name };
-	if (service_get(d, name, &service, e) < 0)
-		goto out;
-	if (service == NULL) {
-		err_set(e, ERR_DOCKER, "is gone");
-		goto out;
-	}
-	begin_look(t, name, service);
-	buf_adds(&path, "/tasks");
-	docker_filter(&path, "service", name);
-	if ((t->global && read_nodes(d, t, e) < 0) ||
-	    docker_each(d, path.str, take_task, t, e) < 0)
-		goto out;
-	count_slots(t);
-	*wanted = wanted_tasks(t, service);
-	rc = judge(t, *wanted, e);
-out:
-	json_free(service);
-	buf_release(&path);
-	return rc;
+		return t->running == t->wanted && t->running + t->done >= t->due;
+	return t->running == t->due && t->wanted == t->due;
 }
 
 /* The failure that was told, and how often it has come since. */
@@ -647,11 +619,133 @@ static void tell_rollback(struct session *s, struct told *told,
 struct progress {
 	unsigned running, fresh, done;
 	char update[32];
-	int64_t at_ms; /* since when nothing has grown */
 };
 
-static void note_progress(struct progress *p, const struct tasks *t)
+/* A service that is waited for, and what is kept of it from look to look. */
+struct watch {
+	const char *name;
+	bool over;		/* it is as it should be, or will not be */
+	bool there;		/* a look found it: */
+	char id[DOCKER_ID_MAX]; /* its own, by which its tasks name it */
+	struct tasks t;
+	struct progress progress;
+	struct told told;
+	char failed_at[40]; /* the newest failure that was seen */
+	/* looks in a row that found it so */
+	unsigned settled, ended, nowhere;
+};
+
+/* All that are waited for at once. */
+struct group {
+	const char *label; /* that they have; NULL: it is one alone */
+	struct watch *of;
+	size_t n, due;	    /* not over */
+	struct nodes nodes; /* at a look with a global one */
+	int64_t began, now; /* of the session's clock */
+	int64_t moved;	    /* since when no progress of any has grown */
+	struct err failed;  /* that one does not come to it */
+};
+
+/* ---- one look ---- */
+
+static void found(struct group *g, struct watch *w, const cJSON *service)
 {
+	w->there = true;
+	snprintf(w->id, sizeof(w->id), "%s", json_text(service, "ID"));
+	take_service(&w->t, w->name, &g->nodes, service);
+}
+
+static int take_named(void *ctx, const cJSON *service, struct err *e)
+{
+	struct group *g = ctx;
+
+	(void)e;
+	for (size_t i = 0; i < g->n; i++)
+		if (!g->of[i].over && json_is(service, "Spec.Name", g->of[i].name))
+			found(g, &g->of[i], service);
+	return 0;
+}
+
+static int read_services(struct docker *d, struct group *g, struct err *e)
+{
+	struct buf path = BUF_INIT(1024);
+	cJSON *service = NULL;
+	int rc;
+
+	if (g->label == NULL) {
+		rc = service_get(d, g->of->name, &service, e);
+		if (service != NULL)
+			found(g, g->of, service);
+		json_free(service);
+		return rc;
+	}
+	buf_adds(&path, "/services");
+	docker_filter(&path, "label", g->label);
+	rc = docker_each(d, path.str, take_named, g, e);
+	buf_release(&path);
+	return rc;
+}
+
+static int take_theirs(void *ctx, const cJSON *task, struct err *e)
+{
+	struct group *g = ctx;
+
+	(void)e;
+	for (size_t i = 0; i < g->n; i++)
+		if (g->of[i].there && (g->label == NULL ||
+				       json_is(task, "ServiceID", g->of[i].id)))
+			take_task(&g->of[i].t, task);
+	return 0;
+}
+
+/* What a look has in memory. */
+static void forget(struct group *g)
+{
+	for (size_t i = 0; i < g->n; i++) {
+		free(g->of[i].t.slots);
+		g->of[i].t = (struct tasks){ .service = NULL };
+		g->of[i].there = false;
+	}
+	free(g->nodes.of);
+	g->nodes = (struct nodes){ .of = NULL };
+}
+
+/* At all that are due: two requests, or three, however many those are.  The
+ * caller forgets it. */
+static int look(struct docker *d, struct group *g, struct err *e)
+{
+	struct buf path = BUF_INIT(1024);
+	bool there = false, global = false;
+	int rc = read_services(d, g, e);
+
+	for (size_t i = 0; i < g->n; i++) {
+		there |= g->of[i].there;
+		global |= g->of[i].there && g->of[i].t.global;
+	}
+	buf_adds(&path, "/tasks");
+	if (g->label != NULL)
+		docker_filter(&path, "label", g->label);
+	else
+		docker_filter(&path, "service", g->of->name);
+	if (rc == 0 && global)
+		rc = read_nodes(d, &g->nodes, e);
+	if (rc == 0 && there)
+		rc = docker_each(d, path.str, take_theirs, g, e);
+	for (size_t i = 0; rc == 0 && i < g->n; i++) {
+		count_slots(&g->of[i].t);
+		g->of[i].t.due = g->of[i].there ? tasks_due(&g->of[i].t) : 0;
+	}
+	buf_release(&path);
+	return rc;
+}
+
+/* ---- what it comes to ---- */
+
+static void note_progress(struct group *g, struct watch *w)
+{
+	struct progress *p = &w->progress;
+	const struct tasks *t = &w->t;
+
 	if (t->running <= p->running && t->fresh <= p->fresh &&
 	    t->done <= p->done && strcmp(t->update, p->update) == 0)
 		return;
@@ -659,31 +753,46 @@ static void note_progress(struct progress *p, const struct tasks *t)
 	p->fresh = t->fresh > p->fresh ? t->fresh : p->fresh;
 	p->done = t->done > p->done ? t->done : p->done;
 	memcpy(p->update, t->update, sizeof(p->update));
-	p->at_ms = now_ms();
+	g->moved = g->now;
 }
 
-/* "service web: 3 of 4 tasks run", "2 of 5 tasks have completed". */
-static char *standing(const struct tasks *t, unsigned wanted)
+/* "3 of 4 tasks run", "2 of 5 tasks have completed". */
+static char *standing(const struct tasks *t)
 {
 	if (t->job)
-		return xasprintf("service %s: %u of %u tasks have completed",
-				 t->service, t->done, wanted);
+		return xasprintf("%u of %u tasks have completed", t->done, t->due);
 	if (t->done > 0)
-		return xasprintf("service %s: %u of %u tasks run, %u have completed",
-				 t->service, t->running, wanted, t->done);
-	return xasprintf("service %s: %u of %u tasks run", t->service,
-			 t->running, wanted);
+		return xasprintf("%u of %u tasks run, %u have completed",
+				 t->running, t->due, t->done);
+	return xasprintf("%u of %u tasks run", t->running, t->due);
 }
 
-/* What is kept from look to look. */
-struct watch {
-	int64_t began;
-	struct progress progress;
-	struct told told;
-	char failed_at[40]; /* the newest failure that was seen */
-	/* looks in a row that found it so */
-	unsigned settled, ended, nowhere;
-};
+/* "service web: 3 of 4 tasks run", "2 services: web 3 of 4, db 0 of 1". */
+static char *waited_for(const struct group *g)
+{
+	struct buf b = BUF_INIT(16384);
+	const char *mark = "";
+
+	if (g->due > 1)
+		buf_addf(&b, "%zu services: ", g->due);
+	for (size_t i = 0; i < g->n; i++) {
+		const struct tasks *t = &g->of[i].t;
+		char *all;
+
+		if (g->of[i].over)
+			continue;
+		if (g->due > 1) {
+			buf_addf(&b, "%s%s %u of %u", mark, g->of[i].name,
+				 t->job ? t->done : t->running, t->due);
+			mark = ", ";
+			continue;
+		}
+		all = standing(t);
+		buf_addf(&b, "service %s: %s", g->of[i].name, all);
+		free(all);
+	}
+	return buf_detach(&b);
+}
 
 static int ended(const struct tasks *t, struct err *e)
 {
@@ -700,7 +809,7 @@ static int ended(const struct tasks *t, struct err *e)
 
 static int nowhere(const struct tasks *t, struct err *e)
 {
-	if (t->n_nodes == 0)
+	if (t->nodes->n == 0)
 		return err_set(e, ERR_DOCKER,
 			       "no node takes tasks: none is Ready and active; its "
 			       "tasks begin when one is");
@@ -712,14 +821,14 @@ static int nowhere(const struct tasks *t, struct err *e)
 
 /* It comes to nothing.  Of a job's tasks Swarm begins others for ever,
  * whatever the restart policy says. */
-static int hopeless(const struct tasks *t, unsigned wanted, struct watch *w,
-		    struct err *e)
+static int hopeless(struct watch *w, struct err *e)
 {
+	const struct tasks *t = &w->t;
 	bool waits = w->settled == 0 && !is_moving(t);
 
 	/* seen so often that it is no moment between two */
 	w->ended = waits && !t->job && t->failed != NULL ? w->ended + 1 : 0;
-	w->nowhere = waits && t->global && wanted == 0 ? w->nowhere + 1 : 0;
+	w->nowhere = waits && t->global && t->due == 0 ? w->nowhere + 1 : 0;
 	if (waits && t->failures >= JOB_FAILURES)
 		return err_set(e, ERR_DOCKER,
 			       "its tasks failed %u times, the last, %s, of: %s; "
@@ -731,18 +840,6 @@ static int hopeless(const struct tasks *t, unsigned wanted, struct watch *w,
 	if (w->nowhere >= NOWHERE_LOOKS)
 		return nowhere(t, e);
 	return 0;
-}
-
-static int give_up(const struct tasks *t, const char *what, struct err *e)
-{
-	if (is_going_back(t))
-		return failed_update(t, e);
-	return err_set(e, ERR_TIMEOUT,
-		       "%s, and nothing has moved for %d minutes%s%s",
-		       what + strlen("service : ") + strlen(t->service),
-		       (int)(t->patience_ms / 60000),
-		       t->failure[0] ? "; the last that failed: " : "",
-		       t->failure);
 }
 
 /* What an update began Swarm has watched; what a change began without one we do. */
@@ -757,8 +854,10 @@ static unsigned looks_to_settle(const struct tasks *t)
 }
 
 /* A task that failed since the last look may have another in its place. */
-static bool is_settled(struct watch *w, const struct tasks *t, bool fine)
+static bool is_settled(struct watch *w, bool fine)
 {
+	const struct tasks *t = &w->t;
+
 	if (strcmp(t->failed_at, w->failed_at) > 0) {
 		fine = false;
 		memcpy(w->failed_at, t->failed_at, sizeof(w->failed_at));
@@ -767,51 +866,171 @@ static bool is_settled(struct watch *w, const struct tasks *t, bool fine)
 	return w->settled >= looks_to_settle(t);
 }
 
-/* Until the next look; -1: there is no need of one. */
-static int go_on(struct session *s, struct watch *w, const struct tasks *t,
-		 unsigned wanted, const char *what, struct err *e)
+/* ---- all of them, until none is due ---- */
+
+static void is_over(struct session *s, struct group *g, struct watch *w)
 {
-	if (w->settled == 0)
-		tell_failure(s, &w->told, t);
-	tell_rollback(s, &w->told, t);
-	if (hopeless(t, wanted, w, e) < 0)
+	tell_times(s, w->name, &w->told);
+	w->told.times = 0;
+	w->over = true;
+	g->due--;
+}
+
+/*
+ * It does not come to what it should be.  Said at once while others are still
+ * waited for; the last one is the error.  That one may yet come (ERR_TIMEOUT)
+ * stays the error, for its update may yet go back.
+ */
+static void fails(struct session *s, struct group *g, struct watch *w,
+		  struct err *why)
+{
+	bool stays = g->failed.kind == ERR_TIMEOUT && why->kind != ERR_TIMEOUT;
+
+	err_in(why, "service %s", w->name);
+	is_over(s, g, w);
+	if (stays || g->due > 0)
+		ui_say(s->ui, "%s", why->msg);
+	if (!stays)
+		g->failed = *why;
+}
+
+static void comes(struct session *s, struct group *g, struct watch *w)
+{
+	char *all = standing(&w->t);
+
+	is_over(s, g, w);
+	ui_say(s->ui, "service %s: %s", w->name, all);
+	free(all);
+}
+
+static int take_look(struct session *s, struct group *g, struct watch *w,
+		     struct err *e)
+{
+	int rc = w->there ? judge(&w->t, e) : err_set(e, ERR_DOCKER, "is gone");
+	bool settled;
+
+	if (rc < 0)
 		return -1;
-	if (now_ms() - w->progress.at_ms > t->patience_ms)
-		return give_up(t, what, e);
-	return s->az.clock.wait(s->az.clock.ctx, now_ms() + LOOK_MS, what,
-				w->began, e);
+	settled = is_settled(w, rc == 1);
+	note_progress(g, w);
+	if (settled) {
+		comes(s, g, w);
+		return 0;
+	}
+	if (w->settled == 0)
+		tell_failure(s, &w->told, &w->t);
+	tell_rollback(s, &w->told, &w->t);
+	return hopeless(w, e);
+}
+
+/* One may wait for another, so nothing is given up while anything moves. */
+static int64_t longest_patience(const struct group *g)
+{
+	int64_t ms = 0;
+
+	for (size_t i = 0; i < g->n; i++)
+		if (!g->of[i].over && g->of[i].t.patience_ms > ms)
+			ms = g->of[i].t.patience_ms;
+	return ms;
+}
+
+static void give_up(struct session *s, struct group *g, struct watch *w,
+		    int64_t patience_ms)
+{
+	struct err why = ERR_INIT;
+	char *all = standing(&w->t);
+
+	if (is_going_back(&w->t))
+		failed_update(&w->t, &why);
+	err_set(&why, ERR_TIMEOUT, "%s, and nothing has moved for %d minutes%s%s",
+		all, (int)(patience_ms / 60000),
+		w->t.failure[0] ? "; the last that failed: " : "", w->t.failure);
+	fails(s, g, w, &why);
+	free(all);
+}
+
+/* After a look: what is over, what is given up; and until the next one. */
+static int go_on(struct session *s, struct group *g, struct err *e)
+{
+	int64_t patience_ms;
+	char *what;
+	int rc;
+
+	for (size_t i = 0; i < g->n; i++) {
+		struct err why = ERR_INIT;
+
+		if (!g->of[i].over && take_look(s, g, &g->of[i], &why) < 0)
+			fails(s, g, &g->of[i], &why);
+	}
+	patience_ms = longest_patience(g);
+	for (size_t i = 0; g->now - g->moved > patience_ms && i < g->n; i++)
+		if (!g->of[i].over)
+			give_up(s, g, &g->of[i], patience_ms);
+	if (g->due == 0)
+		return 0;
+	what = waited_for(g);
+	rc = s->az.clock.wait(s->az.clock.ctx, g->now + LOOK_MS, what, g->began,
+			      e);
+	free(what);
+	return rc;
+}
+
+/* The Engine is asked no more: what stops all of it at once. */
+static int stops(struct group *g, struct err *e)
+{
+	for (size_t i = 0; g->due == 1 && i < g->n; i++)
+		if (!g->of[i].over)
+			return err_in(e, "service %s", g->of[i].name);
+	return err_in(e, "waiting for %zu services", g->due);
+}
+
+static int converge(struct session *s, struct docker *d, struct group *g,
+		    struct err *e)
+{
+	struct err why = ERR_INIT;
+	int rc = 0;
+
+	g->began = g->moved = s->az.clock.now(s->az.clock.ctx);
+	g->due = g->n;
+	while (rc == 0 && g->due > 0) {
+		rc = look(d, g, &why);
+		g->now = s->az.clock.now(s->az.clock.ctx);
+		if (rc == 0)
+			rc = go_on(s, g, &why);
+		forget(g);
+	}
+	for (size_t i = 0; i < g->n; i++)
+		tell_times(s, g->of[i].name, &g->of[i].told);
+	if (rc < 0)
+		stops(g, &why);
+	*e = rc < 0 ? why : g->failed;
+	return e->kind == ERR_NONE ? 0 : -1;
 }
 
 int service_converge(struct session *s, struct docker *d, const char *name,
 		     struct err *e)
 {
-	int64_t began = now_ms();
-	struct watch w = { .began = began, .progress.at_ms = began };
-	struct tasks t = { .service = name };
-	unsigned wanted = 0;
-	bool settled = false;
-	int rc = 0;
+	struct watch one = { .name = name };
+	struct group g = { .of = &one, .n = 1 };
+
+	return s->no_wait ? 0 : converge(s, d, &g, e);
+}
+
+int service_converge_all(struct session *s, struct docker *d,
+			 const cJSON *specs, const char *label, struct err *e)
+{
+	struct group g = { .label = label };
+	const cJSON *spec;
+	int rc;
 
 	if (s->no_wait)
 		return 0;
-	while (rc >= 0 && !settled && (rc = look(d, name, &t, &wanted, e)) >= 0) {
-		char *what = standing(&t, wanted);
-
-		settled = is_settled(&w, &t, rc == 1);
-		note_progress(&w.progress, &t);
-		if (settled) {
-			tell_times(s, name, &w.told);
-			w.told.times = 0;
-			ui_say(s->ui, "%s", what);
-		} else {
-			rc = go_on(s, &w, &t, wanted, what, e);
-		}
-		free(what);
-		forget(&t);
-	}
-	forget(&t);
-	tell_times(s, name, &w.told);
-	return rc < 0 ? err_in(e, "service %s", name) : 0;
+	g.of = xcalloc((size_t)cJSON_GetArraySize(specs) + 1, sizeof(*g.of));
+	cJSON_ArrayForEach(spec, specs)
+		g.of[g.n++].name = json_text(spec, "Name");
+	rc = converge(s, d, &g, e);
+	free(g.of);
+	return rc;
 }
 
 /* ---- where it is to be seen ---- */

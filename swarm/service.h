@@ -46,6 +46,19 @@ int service_ports_free(struct docker *d, cJSON *spec, struct err *e);
 int service_converge(struct session *s, struct docker *d, const char *name,
 		     struct err *e);
 
+/*
+ * The same for all of specs, bodies of services, at once: with two requests a
+ * look, or three, however many they are.  A monitor's time goes by while others
+ * are waited for, and nothing is given up for standing still while anything of
+ * them moves.  All come to their end, also when one does not come to what it
+ * should be: that is said at once, and the last of them, one that may yet come
+ * (ERR_TIMEOUT) before others, is the error.
+ *
+ * label  "KEY=VALUE", which all of them have
+ */
+int service_converge_all(struct session *s, struct docker *d,
+			 const cJSON *specs, const char *label, struct err *e);
+
 /* "http://HOST:PORT/", as a browser or curl takes it.  Caller frees.  And
  * texts like that on stdout: data. */
 char *service_url(const char *host, int64_t port);

@@ -828,25 +828,12 @@ static int put_all(struct deploy *p, struct err *e)
 	return 0;
 }
 
-/* All of them, also when one of them does not come to what it should be. */
 static int converge_all(struct deploy *p, struct err *e)
 {
-	const cJSON *spec;
-	int rc = 0;
+	char *label = xasprintf("%s=%s", STACK_LABEL, p->c.stack);
+	int rc = service_converge_all(p->s, p->d, p->c.services, label, e);
 
-	cJSON_ArrayForEach(spec, p->c.services) {
-		struct err why = ERR_INIT;
-
-		if (service_converge(p->s, p->d, json_text(spec, "Name"),
-				     &why) == 0)
-			continue;
-		if (rc < 0)
-			ui_say(p->s->ui, "%s", e->msg);
-		*e = why;
-		rc = -1;
-		if (why.kind != ERR_DOCKER)
-			break;
-	}
+	free(label);
 	return rc;
 }
 

@@ -300,6 +300,27 @@ expect 'a task that is not begun again' 1 'service never_once: its task never_on
 expect 'its end' 0 'service ends_job removed' stack destroy-stack ends
 expect 'that, too' 0 'service never_once removed' stack destroy-stack never
 
+# ---- twelve at once ----
+
+{
+	echo 'services:'
+	for i in $(seq 12); do
+		printf '  s%d:\n    image: busy:1\n    command: ${S%d:-sleep 3600}\n    stop_signal: SIGKILL\n' $i $i
+		printf '    deploy: {update_config: {monitor: 10s}, restart_policy: {condition: "${IF:-any}"}}\n'
+	done
+} >many.yml
+began=$(date +%s)
+expect 'twelve new ones' 0 'service many_s12: 1 of 1 tasks run' stack deploy-stack many.yml many
+took=$(($(date +%s) - began))
+same 'all of them' 12 "$(grep -c ': 1 of 1 tasks run$' out)"
+check 'are not watched one after the other, which takes two minutes' test $took -lt 100
+expect 'their end' 0 'service many_s1 removed' stack destroy-stack many
+expect 'two of them fail' 1 'azswarm: deploy-stack: service many_s[35]: its task many_s[35].1 failed: .*\(5\)' \
+	env S3='sh -c "exit 5"' S5='sh -c "exit 5"' IF=none "$tool" "$PWD/engine/docker.sock" deploy-stack many.yml many
+same 'the others are waited for' 10 "$(grep -c ': 1 of 1 tasks run$' out)"
+same 'both are named' 'many_s3 many_s5' "$(grep -o '^.*its task .* failed' out | grep -o 'many_s[0-9]*:' | tr -d : | sort -u | xargs)"
+expect 'and their end' 0 'service many_s1 removed' stack destroy-stack many
+
 # ---- zeros that are not what the engine takes where nothing is said ----
 
 cat >zero.yml <<'Y'

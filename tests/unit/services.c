@@ -105,7 +105,11 @@ struct world {
 	unsigned gone;		 /* monitors that were removed */
 	const char *runs;	 /* the image of those that are there */
 	const struct verdict *v; /* NULL: as its row says */
+	const struct together *g;
 	unsigned look;
+	int64_t now;	  /* of the clock */
+	unsigned asked;	  /* by those that wait together */
+	char waited[512]; /* for what, at the first look */
 };
 
 /* What a service comes to, by what the Engine says of it look after look. */
@@ -397,6 +401,143 @@ static const struct verdict {
 };
 #define AT_LOOKS (sizeof(verdicts->tasks) / sizeof(*verdicts->tasks))
 
+/* Services of one stack, looked at together. */
+#define TOGETHER 3
+#define HEALTHY_LATE \
+	",\"TaskTemplate\":{\"ContainerSpec\":{\"Healthcheck\":" \
+	"{\"StartPeriod\":1200000000000}}}"
+#define STUCK \
+	{ \
+		"a", REPLICAS("1"), "", \
+		{ \
+			PENDING("1", "01:00") \
+		} \
+	}
+
+static const struct together {
+	const char *name;
+	struct {
+		const char *name, *spec, *more; /* spec NULL: it is not there */
+		const char *tasks[4];		/* at a look, as above */
+	} of[TOGETHER];
+	unsigned looks, requests; /* of all looks */
+	int64_t pause_ms;	  /* between two of them */
+	enum err_kind kind;
+	const char *error;
+	const char *said; /* all of it, but the failures of tasks */
+} togethers[] = {
+	{ "new ones are watched at one time",
+	  { { "a", REPLICAS("1"), "", { RUNS("1", "01:00") } },
+	    { "b", REPLICAS("2"), "", { RUNS("1", "01:00") RUNS("2", "01:00") } },
+	    { "c", REPLICAS("1"), "", { RUNS("1", "01:00") } } },
+	  6,
+	  12,
+	  1000,
+	  ERR_NONE,
+	  "",
+	  "service a: 1 of 1 tasks run\nservice b: 2 of 2 tasks run\n"
+	  "service c: 1 of 1 tasks run\n" },
+	{ "each from when its own tasks run",
+	  { { "a", REPLICAS("1"), "", { "", RUNS("1", "01:00") } },
+	    { "b", REPLICAS("1"), "", { RUNS("1", "01:00") } },
+	    { "c", REPLICAS("1"), UPDATE("completed"), { RUNS("1", "01:00") } } },
+	  7,
+	  14,
+	  1000,
+	  ERR_NONE,
+	  "",
+	  "service c: 1 of 1 tasks run\nservice b: 1 of 1 tasks run\n"
+	  "service a: 1 of 1 tasks run\n" },
+	{ "the nodes are asked for once",
+	  { { "a", GLOBAL, "", { A_RUNS } }, { "b", GLOBAL, "", { A_RUNS } } },
+	  6,
+	  18,
+	  1000,
+	  ERR_NONE,
+	  "",
+	  "service a: 1 of 1 tasks run\nservice b: 1 of 1 tasks run\n" },
+	{ "one that fails is told at once, and others are waited for",
+	  { { "a", REPLICAS("1"), UPDATE("paused"), { RUNS("1", "01:00") } },
+	    { "b", REPLICAS("1"), "", { RUNS("1", "01:00") } } },
+	  6,
+	  12,
+	  1000,
+	  ERR_DOCKER,
+	  "service a: its update is paused: because",
+	  "service a: its update is paused: because\n"
+	  "service b: 1 of 1 tasks run\n" },
+	{ "of two that fail the last is the error",
+	  { { "a", REPLICAS("1") ONCE, "", { FAILED("1", "01:00") } },
+	    { "b", REPLICAS("1"), UPDATE("paused"), { RUNS("1", "01:00") } } },
+	  5,
+	  10,
+	  1000,
+	  ERR_DOCKER,
+	  "service a: its task a.1 failed: exit (5)",
+	  "service b: its update is paused: because\n" },
+	{ "what breaks the wait off is the error",
+	  { { "a", REPLICAS("1") ONCE, "", { FAILED("1", "01:00") } },
+	    { "b", REPLICAS("1"), "", { RUNS("1", "01:00") } },
+	    { "c", REPLICAS("1"), UPDATE("updating"), { RUNS("1", "01:00") } } },
+	  LOOKS_MAX,
+	  2 * LOOKS_MAX,
+	  1000,
+	  ERR_TIMEOUT,
+	  "service c: 1 of 1 tasks run",
+	  "service a: its task a.1 failed: exit (5); by its restart_policy no "
+	  "other is begun\nservice b: 1 of 1 tasks run\n" },
+	{ "one that is not there",
+	  { { "a", NULL, "", { "" } },
+	    { "b", REPLICAS("1"), UPDATE("completed"), { RUNS("1", "01:00") } } },
+	  3,
+	  6,
+	  1000,
+	  ERR_DOCKER,
+	  "service a: is gone",
+	  "service a: is gone\nservice b: 1 of 1 tasks run\n" },
+	{ "nothing moves for five minutes",
+	  { STUCK, { "b", REPLICAS("1"), "", { "" } } },
+	  3,
+	  6,
+	  151000,
+	  ERR_TIMEOUT,
+	  "service b: 0 of 1 tasks run, and nothing has moved for 5 minutes",
+	  "service a: 0 of 1 tasks run, and nothing has moved for 5 minutes; "
+	  "the last that failed: no suitable node\n" },
+	{ "one of them moves, and the others may wait for that",
+	  { STUCK,
+	    { "b",
+	      REPLICAS("2"),
+	      UPDATE("completed"),
+	      { "", RUNS("1", "01:00"), RUNS("1", "01:00") RUNS("2", "01:00") } } },
+	  5,
+	  10,
+	  200000,
+	  ERR_TIMEOUT,
+	  "service a: 0 of 1 tasks run, and nothing has moved for 5 minutes",
+	  "service b: 2 of 2 tasks run\n" },
+	{ "or may take longer to be healthy",
+	  { STUCK, { "b", REPLICAS("1") HEALTHY_LATE, "", { "" } } },
+	  4,
+	  8,
+	  600000,
+	  ERR_TIMEOUT,
+	  "service b: 0 of 1 tasks run, and nothing has moved for 25 minutes",
+	  "service a: 0 of 1 tasks run, and nothing has moved for 25 minutes; "
+	  "the last that failed: no suitable node\n" },
+	{ "one that may yet come is the error",
+	  { STUCK, { "b", REPLICAS("1"), UPDATE("rollback_started"), { "" } } },
+	  3,
+	  6,
+	  151000,
+	  ERR_TIMEOUT,
+	  "service a: 0 of 1 tasks run, and nothing has moved for 5 minutes",
+	  "service b: its update is rolled back: because\n"
+	  "service a: 0 of 1 tasks run, and nothing has moved for 5 minutes; "
+	  "the last that failed: no suitable node\n"
+	  "service b: its update is rollback_started: because\n" },
+};
+
 static struct image own, foreign;
 static char both[IMAGE_DIGEST_MAX]; /* the digest of a list of the two */
 static char foreign_path[64];
@@ -570,6 +711,64 @@ static bool answer_look(struct world *w, const char *target,
 	return true;
 }
 
+/* Tasks, as those of the service that has that ID. */
+static void add_tasks(struct buf *b, const char *tasks, const char *id)
+{
+	int depth = 0;
+
+	for (; *tasks != '\0'; tasks++) {
+		buf_add(b, tasks, 1);
+		if (*tasks == '{' && depth++ == 0)
+			buf_addf(b, "\"ServiceID\":\"%s\",", id);
+		depth -= *tasks == '}';
+	}
+}
+
+/* All of a label, and one that the file has no more. */
+static bool answer_together(struct world *w, const char *target,
+			    struct engine_reply *r)
+{
+	const char *label = "?filters=%7B%22label%22%3A%5B%22k%3Dv%22%5D%7D";
+	bool tasks = strncmp(target, "/tasks?", 7) == 0;
+	struct buf b = BUF_INIT(sizeof(r->buf) - 1);
+
+	w->asked++;
+	if (strcmp(target, "/nodes") == 0) {
+		r->body = "[" A "]";
+		return true;
+	}
+	if (strcmp(target + strcspn(target, "?"), label) != 0)
+		return false;
+	for (size_t i = 0; i < TOGETHER && w->g->of[i].name != NULL; i++) {
+		size_t look = w->look < AT_LOOKS ? w->look : AT_LOOKS - 1;
+		char id[8];
+
+		snprintf(id, sizeof(id), "sv%zu", i);
+		while (w->g->of[i].tasks[look] == NULL)
+			look--;
+		if (w->g->of[i].spec == NULL)
+			continue;
+		if (tasks)
+			add_tasks(&b, w->g->of[i].tasks[look], id);
+		else
+			buf_addf(&b,
+				 "{\"ID\":\"%s\",\"CreatedAt\":\"" AT
+				 "00:10Z\",\"UpdatedAt\":\"" AT
+				 "00:30Z\",\"Spec\":{\"Name\":\"%s\",%s}%s},",
+				 id, w->g->of[i].name, w->g->of[i].spec,
+				 w->g->of[i].more);
+	}
+	if (tasks)
+		add_tasks(&b, FAILED("1", "01:20") RUNS("1", "01:21"), "old");
+	else
+		buf_adds(&b, "{\"ID\":\"old\",\"Spec\":{\"Name\":\"old\"}},");
+	w->look += tasks;
+	/* without the last comma */
+	snprintf(r->buf, sizeof(r->buf), "[%.*s]", (int)b.n - 1, b.str);
+	buf_release(&b);
+	return true;
+}
+
 static void answer(void *ctx, const char *method, const char *target,
 		   const char *body, struct engine_reply *r)
 {
@@ -582,7 +781,8 @@ static void answer(void *ctx, const char *method, const char *target,
 	r->body = r->buf;
 	if (strcmp(target, "/_ping") == 0) {
 		r->body = "OK";
-	} else if (w->v != NULL && answer_look(w, target, r)) {
+	} else if ((w->v != NULL && answer_look(w, target, r)) ||
+		   (w->g != NULL && answer_together(w, target, r))) {
 		;
 	} else if (strcmp(target, "/services") == 0) {
 		r->body = "[]";
@@ -762,6 +962,91 @@ static void run_verdict(struct world *w, const struct verdict *v)
 			 rc, e.kind, w->look, e.msg, out);
 	check_why(v->name, why.str);
 	w->v = NULL;
+	free(out);
+	settings_release(&set);
+	buf_release(&why);
+}
+
+static int64_t clock_now(void *ctx)
+{
+	struct world *w = ctx;
+
+	return w->now;
+}
+
+static int clock_wait(void *ctx, int64_t until_ms, const char *what,
+		      int64_t since_ms, struct err *e)
+{
+	struct world *w = ctx;
+
+	if (w->look == 1)
+		snprintf(w->waited, sizeof(w->waited), "%s", what);
+	w->now += w->g->pause_ms;
+	return wait_looks(ctx, until_ms, what, since_ms, e);
+}
+
+/* What was said, without the failures of tasks. */
+static void verdicts_of(char *out)
+{
+	char *to = out, *end;
+
+	for (; (end = strchr(out, '\n')) != NULL; out = end + 1) {
+		*end = '\0';
+		if (strstr(out, ": a task failed: ") != NULL)
+			continue;
+		memmove(to, out, (size_t)(end - out));
+		to += end - out;
+		*to++ = '\n';
+	}
+	*to = '\0';
+}
+
+static void run_together(struct world *w, const struct together *g)
+{
+	struct settings set;
+	struct ui ui = { .format = UI_TABLE };
+	struct session s = { .set = &set, .ui = &ui, .version = "test" };
+	cJSON *specs = cJSON_CreateArray();
+	struct docker d;
+	struct buf why = BUF_INIT(4096);
+	struct err e = ERR_INIT;
+	char *out = NULL;
+	size_t out_n;
+	int rc;
+
+	for (size_t i = 0; i < TOGETHER && g->of[i].name != NULL; i++) {
+		cJSON *spec = cJSON_CreateObject();
+
+		json_add_str(spec, "Name", g->of[i].name);
+		cJSON_AddItemToArray(specs, spec);
+	}
+	docker_init_unix(&d, socket_of_engine);
+	docker_hello(&d, &e);
+	pthread_mutex_lock(&w->engine.lock);
+	w->g = g;
+	w->look = w->asked = 0;
+	w->now = 1000;
+	w->strange[0] = '\0';
+	pthread_mutex_unlock(&w->engine.lock);
+	ui.out = ui.err = open_memstream(&out, &out_n);
+	settings_init(&set);
+	s.az.clock = (struct azure_clock){ clock_now, clock_wait, w };
+	rc = service_converge_all(&s, &d, specs, "k=v", &e);
+	docker_release(&d);
+	fclose(ui.out);
+	verdicts_of(out);
+	if (rc != (g->kind == ERR_NONE ? 0 : -1) || e.kind != g->kind ||
+	    strncmp(e.msg, g->error, strlen(g->error)) != 0)
+		buf_addf(&why, "rc %d, kind %d, \"%s\"", rc, e.kind, e.msg);
+	else if (w->look != g->looks || w->asked != g->requests)
+		buf_addf(&why, "%u looks, %u requests", w->look, w->asked);
+	else if (strcmp(out, g->said) != 0)
+		buf_addf(&why, "it said: %s", out);
+	else if (w->strange[0] != '\0')
+		buf_addf(&why, "strange: %s", w->strange);
+	check_why(g->name, why.str);
+	w->g = NULL;
+	json_free(specs);
 	free(out);
 	settings_release(&set);
 	buf_release(&why);
@@ -1012,6 +1297,10 @@ int main(void)
 		run_row(&w, &rows[i]);
 	for (size_t i = 0; i < sizeof(verdicts) / sizeof(*verdicts); i++)
 		run_verdict(&w, &verdicts[i]);
+	for (size_t i = 0; i < sizeof(togethers) / sizeof(*togethers); i++)
+		run_together(&w, &togethers[i]);
+	check(strcmp(w.waited, "2 services: a 0 of 1, b 0 of 1") == 0,
+	      "what is waited for is said of all", w.waited);
 	strange_id(&w);
 	failures(&w);
 	monitor_names(&w);

@@ -153,10 +153,12 @@ static void answer(void *ctx, const char *method, const char *target,
 			 "[" SERVICE ",{\"ID\":\"s2\",\"Spec\":{"
 			 "\"Name\":\"t_old\"," LABELS "}}]",
 			 w->row->update);
+	} else if (strncmp(target, "/services?", 10) == 0) {
+		snprintf(r->buf, sizeof(r->buf), "[" SERVICE "]", w->row->update);
 	} else if (strcmp(target, "/services/t_web") == 0 && !removes) {
 		snprintf(r->buf, sizeof(r->buf), SERVICE, w->row->update);
 	} else if (strncmp(target, "/tasks?", 7) == 0) {
-		r->body = "[{\"DesiredState\":\"running\","
+		r->body = "[{\"ServiceID\":\"s1\",\"DesiredState\":\"running\","
 			  "\"Status\":{\"State\":\"running\"}}]";
 	} else if (removes && strcmp(target, "/configs/c1") == 0) {
 		r->body = "{\"message\":\"in use\"}";
