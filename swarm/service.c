@@ -208,6 +208,7 @@ struct tasks {
 	const char *service; /* its name */
 	bool job, global;
 	bool constrained; /* global, on some nodes: */
+	bool for_agents;  /* those are, or will be, each agent's */
 	char constraints[200];
 	bool ends;	   /* its restart policy lets a task end */
 	int64_t iteration; /* of a job */
@@ -444,6 +445,29 @@ static int64_t patience(const cJSON *spec)
 	return CONVERGE_MS + (ms < PATIENCE_MAX_MS ? ms : PATIENCE_MAX_MS);
 }
 
+/* Whether an agent meets it by being one.  Whatever else it asks for may be a
+ * slip; what it does not want, a new agent is not. */
+static bool is_for_agents(const cJSON *constraint)
+{
+	static const struct {
+		const char *key, *value;
+	} agents[] = { { "node.role", "worker" },
+		       { "node.platform.os", "linux" } };
+	struct str c = str_of(json_text(constraint, ""));
+	ptrdiff_t at = str_find(c, STR("=="));
+	bool is = at >= 0;
+	struct str key, value;
+
+	if (!is && (at = str_find(c, STR("!="))) < 0)
+		return false;
+	key = str_trim(str_head(c, (size_t)at));
+	value = str_trim(str_skip(c, (size_t)at + 2));
+	for (size_t i = 0; i < sizeof(agents) / sizeof(*agents); i++)
+		if (str_ieqz(key, agents[i].key))
+			return str_ieqz(value, agents[i].value) == is;
+	return !is;
+}
+
 static void take_constraints(struct tasks *t, const cJSON *service)
 {
 	const cJSON *c;
@@ -451,6 +475,8 @@ static void take_constraints(struct tasks *t, const cJSON *service)
 
 	cJSON_ArrayForEach(c, json_at(service,
 				      "Spec.TaskTemplate.Placement.Constraints")) {
+		t->for_agents = (!t->constrained || t->for_agents) &&
+				is_for_agents(c);
 		t->constrained = true;
 		if (n < sizeof(t->constraints) && cJSON_IsString(c))
 			n += (size_t)snprintf(t->constraints + n,
@@ -509,6 +535,17 @@ static bool is_moving(const struct tasks *t)
 	return strcmp(t->update, "updating") == 0 || is_going_back(t);
 }
 
+/* A cluster may have no agents for a while: then as many tasks run as should. */
+static bool waits_for_agents(const struct tasks *t)
+{
+	if (!t->for_agents || t->due > 0)
+		return false;
+	for (size_t i = 0; i < t->nodes->n; i++)
+		if (!t->nodes->of[i].manager)
+			return false;
+	return true;
+}
+
 static int failed_update(const struct tasks *t, struct err *e)
 {
 	const char *why = t->failure[0] ? t->failure :
@@ -535,7 +572,7 @@ static int judge(const struct tasks *t, struct err *e)
 	    str_starts(str_of(t->update), STR("rollback")))
 		return failed_update(t, e);
 	if (t->global && t->due == 0)
-		return 0;
+		return waits_for_agents(t);
 	if (t->job)
 		return t->done >= t->due;
 	if (t->ends)
@@ -759,6 +796,10 @@ static void note_progress(struct group *g, struct watch *w)
 /* "3 of 4 tasks run", "2 of 5 tasks have completed". */
 static char *standing(const struct tasks *t)
 {
+	if (waits_for_agents(t))
+		return xasprintf("no agent takes tasks now (%s); its tasks begin "
+				 "when one does",
+				 t->constraints);
 	if (t->job)
 		return xasprintf("%u of %u tasks have completed", t->done, t->due);
 	if (t->done > 0)

@@ -36,9 +36,10 @@ int service_ports_free(struct docker *d, cJSON *spec, struct err *e);
 /*
  * Wait until a service is as it should be: as many tasks run as it says, those
  * of a new one for update_config's monitor (5 s), its update is over; a job's
- * have completed.  A global one is to run on nodes that take tasks.  A task that
- * fails is told by name, with what it fails of; so is one that ends and is to
- * run.  -1: its update was paused or rolled back, no task of it is begun any
+ * have completed.  A global one is to run on nodes that take tasks; where only
+ * agents may have its tasks, and none is there, that is said, and no failure.  A
+ * task that fails is told by name, with what it fails of; so is one that ends and
+ * is to run.  -1: its update was paused or rolled back, no task of it is begun any
  * more, a job's fails again and again, or no node is for it (ERR_DOCKER);
  * nothing has moved for so long as its own delays allow and five minutes more
  * (ERR_TIMEOUT).  Nothing with --no-wait.

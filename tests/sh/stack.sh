@@ -321,6 +321,27 @@ same 'the others are waited for' 10 "$(grep -c ': 1 of 1 tasks run$' out)"
 same 'both are named' 'many_s3 many_s5' "$(grep -o '^.*its task .* failed' out | grep -o 'many_s[0-9]*:' | tr -d : | sort -u | xargs)"
 expect 'and their end' 0 'service many_s1 removed' stack destroy-stack many
 
+# ---- nodes that are not there: agents, which come, and a slip ----
+
+cat >nodes.yml <<'Y'
+services:
+  agents:
+    image: busy:1
+    command: sleep 3600
+    deploy: {mode: global, placement: {constraints: [node.role==worker]}}
+  job:
+    image: busy:1
+    command: "true"
+    deploy: {mode: global-job, placement: {constraints: [node.role != manager]}}
+Y
+expect 'agents that may come' 0 'service nodes_agents: no agent takes tasks now \(node.role==worker\); its tasks begin' \
+	stack deploy-stack nodes.yml nodes
+check 'for a job of theirs, too' grep -q 'service nodes_job: no agent takes tasks now (node.role != manager)' out
+sed -i 's/node.role==worker/node.role==wroker/' nodes.yml
+expect 'a slip' 1 'service nodes_agents: no node that takes tasks meets its constraints \(node.role==wroker\)' \
+	stack deploy-stack nodes.yml nodes
+expect 'their end' 0 'service nodes_job removed' stack destroy-stack nodes
+
 # ---- zeros that are not what the engine takes where nothing is said ----
 
 cat >zero.yml <<'Y'

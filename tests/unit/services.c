@@ -131,20 +131,24 @@ struct world {
 #define A_FAILED TASK(ON("a"), "01:00", "shutdown", "failed", "exit (5)")
 #define A_READY TASK(ON("a"), "01:03", "ready", "ready", "")
 #define B_RUNS TASK(ON("b"), "00:20", "running", "running", "")
-#define NODE(id, availability) \
+#define NODE(id, availability) NODE_AS("worker", id, availability)
+#define NODE_AS(role, id, availability) \
 	"{\"ID\":\"" id "\",\"CreatedAt\":\"" AT \
-	"00:00Z\",\"Spec\":{\"Role\":\"worker\",\"Availability\":\"" availability \
+	"00:00Z\",\"Spec\":{\"Role\":\"" role \
+	"\",\"Availability\":\"" availability \
 	"\"},\"Description\":{\"Hostname\":\"" id \
 	"\"},\"Status\":{\"State\":\"ready\",\"Addr\":\"192.0.2.1\"}}"
 #define A NODE("a", "active")
 #define A_AND_B A "," NODE("b", "active")
+#define MASTER NODE_AS("manager", "m", "active")
 #define B_PAUSED A "," NODE("b", "pause")
 #define REPLICAS(n) "\"Mode\":{\"Replicated\":{\"Replicas\":" n "}}"
 #define JOB(n) "\"Mode\":{\"ReplicatedJob\":{\"TotalCompletions\":" n "}}"
 #define GLOBAL "\"Mode\":{\"Global\":{}}"
 #define GLOBAL_JOB "\"Mode\":{\"GlobalJob\":{}}"
-#define SOME \
-	",\"TaskTemplate\":{\"Placement\":{\"Constraints\":[\"node.role==worker\"]}}"
+#define WHERE(constraints) \
+	",\"TaskTemplate\":{\"Placement\":{\"Constraints\":[" constraints "]}}"
+#define SOME WHERE("\"node.role==worker\"")
 #define ONCE ",\"TaskTemplate\":{\"RestartPolicy\":{\"Condition\":\"none\"}}"
 #define SOME_ONCE \
 	",\"TaskTemplate\":{\"Placement\":{\"Constraints\":[\"node.role==worker\"]}," \
@@ -213,6 +217,87 @@ static const struct verdict {
 	  30,
 	  ERR_DOCKER,
 	  "no node that takes tasks meets its constraints (node.role==worker)" },
+	{ "it is for agents, and there are none",
+	  GLOBAL SOME,
+	  "",
+	  MASTER,
+	  { "" },
+	  3,
+	  ERR_NONE,
+	  "service web: no agent takes tasks now (node.role==worker); its tasks "
+	  "begin when one does\n" },
+	{ "or none that takes tasks",
+	  GLOBAL WHERE("\"Node.Role != manager \",\"node.hostname!=agents000001\""),
+	  "",
+	  MASTER "," NODE("b", "pause"),
+	  { "" },
+	  3,
+	  ERR_NONE,
+	  "no agent takes tasks now (Node.Role != manager , node.hostname" },
+	{ "until one comes",
+	  GLOBAL SOME,
+	  UPDATE("completed"),
+	  MASTER "," A,
+	  { "", "", A_RUNS },
+	  5,
+	  ERR_NONE,
+	  "1 of 1 tasks run" },
+	{ "a label that no agent has, and there are none",
+	  GLOBAL WHERE("\"node.labels.ssd==true\",\"node.role==worker\""),
+	  "",
+	  MASTER,
+	  { "" },
+	  30,
+	  ERR_DOCKER,
+	  "meets its constraints (node.labels.ssd==true, node.role==worker)" },
+	{ "the same the other way round",
+	  GLOBAL WHERE("\"node.role==worker\",\"node.labels.ssd==true\""),
+	  "",
+	  MASTER,
+	  { "" },
+	  30,
+	  ERR_DOCKER,
+	  "meets its constraints (node.role==worker, node.labels.ssd==true)" },
+	{ "a role that is none",
+	  GLOBAL WHERE("\"node.role==wroker\""),
+	  "",
+	  MASTER,
+	  { "" },
+	  30,
+	  ERR_DOCKER,
+	  "no node that takes tasks meets its constraints (node.role==wroker)" },
+	{ "no constraint at all",
+	  GLOBAL WHERE("\"worker\""),
+	  "",
+	  MASTER,
+	  { "" },
+	  30,
+	  ERR_DOCKER,
+	  "no node that takes tasks meets its constraints (worker)" },
+	{ "a system that agents have not",
+	  GLOBAL WHERE("\"node.platform.os==windows\""),
+	  "",
+	  MASTER,
+	  { "" },
+	  30,
+	  ERR_DOCKER,
+	  "no node that takes tasks meets its constraints (node.platform.os" },
+	{ "not for agents",
+	  GLOBAL WHERE("\"node.role!=worker\""),
+	  "",
+	  A,
+	  { "" },
+	  30,
+	  ERR_DOCKER,
+	  "no node that takes tasks meets its constraints (node.role!=worker)" },
+	{ "a job for agents, and there are none",
+	  GLOBAL_JOB SOME,
+	  "",
+	  MASTER,
+	  { "" },
+	  3,
+	  ERR_NONE,
+	  "no agent takes tasks now" },
 	{ "no node takes tasks",
 	  GLOBAL,
 	  "",
