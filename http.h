@@ -182,6 +182,10 @@ struct http_request {
 	bool idempotent;
 	int64_t deadline_ms; /* for the whole exchange; must be set */
 	int64_t idle_ms;     /* longest silence of the peer, 0: 120 s */
+	/* when set, such a silence while an answer is waited for is no end:
+	 * asked then, 0 to wait on, -1 with e */
+	int (*silent)(void *ctx, struct err *e);
+	void *silent_ctx;
 };
 
 struct http_response {

@@ -46,7 +46,8 @@ static struct stream *dial_unix(void *ctx, bool tls, const char *host,
 
 void docker_init(struct docker *d, struct http_dialer dialer)
 {
-	*d = (struct docker){ .timeout_ms = DOCKER_TIMEOUT_MS };
+	*d = (struct docker){ .timeout_ms = DOCKER_TIMEOUT_MS,
+			      .silence_ms = DOCKER_SILENCE_MS };
 	http_client_init(&d->http, dialer, "azswarm");
 }
 
@@ -102,7 +103,11 @@ int docker_exchange(struct docker *d, const struct docker_ask *a,
 		.fields = fields,
 		.body = a->body,
 		.deadline_ms = a->endless ? IO_FOREVER : now_ms() + d->timeout_ms,
-		.idle_ms = a->endless ? ENDLESS_MS : d->timeout_ms,
+		.idle_ms = a->silent != NULL ? d->silence_ms :
+			   a->endless	     ? ENDLESS_MS :
+					       d->timeout_ms,
+		.silent = a->silent,
+		.silent_ctx = a->ctx,
 	};
 	int rc = -1;
 

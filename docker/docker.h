@@ -36,12 +36,15 @@ struct docker {
 	unsigned api;	    /* 41 for 1.41; 0 before the first exchange */
 	unsigned status;    /* of the last answer, 0 when there was none */
 	int64_t timeout_ms; /* for one exchange */
+	int64_t silence_ms; /* see docker_follow() */
 	size_t most;	    /* bytes of an answer or an element; 0: as below */
 	const char *auth;   /* X-Registry-Auth of what is asked; NULL: none */
 };
 
 /* How long an exchange may take unless d->timeout_ms is changed. */
 #define DOCKER_TIMEOUT_MS 30000
+/* The same of d->silence_ms, how long what is followed may be silent. */
+#define DOCKER_SILENCE_MS 10000
 
 void docker_init(struct docker *d, struct http_dialer dialer);
 /* path is kept, and so is d's own address: d must not move afterwards. */

@@ -8,8 +8,11 @@
 
 struct docker_ask {
 	const char *method, *path;
-	struct str body;       /* JSON; p NULL: none */
-	bool endless;	       /* the answer may take for ever, and be silent */
+	struct str body; /* JSON; p NULL: none */
+	bool endless;	 /* the answer may take for ever, and be silent */
+	/* of one that does: see docker_follow() */
+	int (*silent)(void *ctx, struct err *e);
+	void *ctx;
 	struct stream **taken; /* see http_take_over(); NULL: not wanted */
 };
 /* One exchange, after docker_hello(): 0 with r whatever it says, or -1. */

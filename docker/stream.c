@@ -73,9 +73,14 @@ int docker_frames_end(const struct docker_frames *f, struct err *e)
 
 int docker_follow(struct docker *d, const char *path,
 		  int (*take)(void *ctx, struct str piece, struct err *e),
-		  void *ctx, struct err *e)
+		  int (*silent)(void *ctx, struct err *e), void *ctx,
+		  struct err *e)
 {
-	struct docker_ask a = { .method = "GET", .path = path, .endless = true };
+	struct docker_ask a = { .method = "GET",
+				.path = path,
+				.endless = true,
+				.silent = silent,
+				.ctx = ctx };
 
 	return docker_pieces(d, &a, take, ctx, e);
 }

@@ -46,12 +46,15 @@ int docker_frames_end(const struct docker_frames *f, struct err *e);
 
 /*
  * GET path, and give take() what comes as it comes, however long that takes and
- * however long nothing does; take() returns -1 with e set to stop.  0 at the
- * end.  What the engine refuses before it begins is ERR_DOCKER.
+ * however long nothing does; take() returns -1 with e set to stop, and so does
+ * silent() (NULL: nobody is asked), which is called when nothing has come for
+ * d->silence_ms, and again each time.  0 at the end.  What the engine refuses
+ * before it begins is ERR_DOCKER.
  */
 int docker_follow(struct docker *d, const char *path,
 		  int (*take)(void *ctx, struct str piece, struct err *e),
-		  void *ctx, struct err *e);
+		  int (*silent)(void *ctx, struct err *e), void *ctx,
+		  struct err *e);
 
 /* ---- a connection that is taken over ---- */
 

@@ -153,6 +153,8 @@ static int listen_to(struct talk *t, int64_t until, struct err *e)
 	ssize_t got = stream_read(t->c->stream, buf_room(in, room), room, until,
 				  e);
 
+	/* not of a connection that is given up */
+	t->silent = got < 0 && e->kind == ERR_TIMEOUT && now_ms() >= until;
 	if (got < 0)
 		return err_in(e, t->parser.started ? "the answer broke off" :
 						     "waiting for an answer");
@@ -281,5 +283,12 @@ out:
 
 int http_hear(struct talk *t, struct err *e)
 {
-	return listen_to(t, patience(t), e);
+	int rc = listen_to(t, patience(t), e);
+
+	if (rc < 0 && t->silent && t->q->silent != NULL &&
+	    now_ms() < t->q->deadline_ms) {
+		err_clear(e);
+		rc = t->q->silent(t->q->silent_ctx, e);
+	}
+	return rc;
 }

@@ -28,6 +28,7 @@ struct talk {
 	bool done; /* the whole answer */
 	bool take; /* the connection is wanted: done with the head, if it is had */
 	bool taken;
+	bool silent; /* nothing came at the last look */
 };
 
 /* Whether the client's connection leads to that origin and the peer has not

@@ -58,6 +58,7 @@ struct logs {
 	bool any;		  /* something came over this connection */
 	bool again;		  /* it is not the first */
 	bool closed;		  /* nobody reads any more */
+	bool gone;		  /* the service was removed meanwhile */
 	struct err unwritten;	  /* why the rest is not written */
 	char newest[STAMP_N + 1]; /* of all lines */
 	char floor[STAMP_N + 1];  /* that, when the connection broke */
@@ -377,13 +378,29 @@ static char *path_of(const struct logs *l)
 	return buf_detach(&b);
 }
 
+/* For docker_follow(): an engine never ends the logs of a service that was
+ * removed.  What cannot be asked now may be the next time. */
+static int is_gone(void *ctx, struct err *e)
+{
+	struct logs *l = ctx;
+	struct docker *d = remote_docker(&l->r);
+	char *path = xasprintf("/services/%s", l->t.service);
+	struct err why = ERR_INIT;
+
+	json_free(docker_get(d, path, &why));
+	l->gone = why.kind == ERR_DOCKER && d->status == 404;
+	free(path);
+	return l->gone ? err_set(e, ERR_DOCKER, "%s", why.msg) : 0;
+}
+
 static int follow(struct logs *l, struct err *e)
 {
 	char *path = path_of(l);
 	int rc;
 
 	refit_engine(&l->docker, l->s, l->r.ssh);
-	rc = docker_follow(&l->docker, path, take, l, e);
+	rc = docker_follow(&l->docker, path, take,
+			   l->s->follow ? is_gone : NULL, l, e);
 	if (rc == 0 && !l->t.tty)
 		rc = docker_frames_end(&l->frames, e);
 	if (rc == 0 && l->failed.kind != ERR_NONE && !l->s->follow) {
@@ -441,6 +458,10 @@ static int follow_on(struct logs *l, struct err *e)
 		struct err why = ERR_INIT;
 		int rc = follow(l, &why);
 
+		if (l->gone) {
+			ui_say(l->s->ui, "%s was removed", l->t.name);
+			return 0;
+		}
 		if (rc == 0 && l->s->follow)
 			rc = has_ended(l, &why);
 		if (l->any)

@@ -160,6 +160,12 @@ kill -INT "$follower"
 wait "$follower"
 same 'logs -f: is taken up again' 130 $?
 no_gap 'logs -f: without a gap, and nothing twice'
+service leaves 1 "$says; exec sleep 1000"
+follow leaves
+docker service rm leaves >/dev/null
+wait_for 60 grep -qx 'leaves was removed' follow.err || kill -INT "$follower"
+wait "$follower"
+same 'logs -f: ends with its service, and says so' '0 leaves was removed' "$? $(tail -n 1 follow.err)"
 
 # ---- exec ----
 

@@ -115,6 +115,9 @@ static void say_logs(void *ctx, const char *method, const char *target,
 	} else if (strstr(target, "/none/") != NULL) {
 		r->status = 404;
 		r->body = "{\"message\":\"no such service: none\"}";
+	} else if (strstr(target, "/late/") != NULL) {
+		r->body = "late";
+		r->delay_ms = 300;
 	} else {
 		r->body = "all that it says";
 		r->piece = 3;
@@ -135,6 +138,52 @@ static int enough(void *ctx, struct str piece, struct err *e)
 	return err_set(e, ERR_DATA, "enough");
 }
 
+/* It is silent so often that somebody asks, who stops at some time. */
+struct patience {
+	unsigned asked, most;
+	struct buf got;
+};
+
+static int keep_late(void *ctx, struct str piece, struct err *e)
+{
+	struct patience *p = ctx;
+
+	return keep(&p->got, piece, e);
+}
+
+static int is_silent(void *ctx, struct err *e)
+{
+	struct patience *p = ctx;
+
+	return ++p->asked == p->most ? err_set(e, ERR_DATA, "long enough") : 0;
+}
+
+static void silences(struct docker *d)
+{
+	struct patience p = { .got = BUF_INIT(64) };
+	struct err e = ERR_INIT;
+
+	d->silence_ms = 20;
+	check(docker_follow(d, "/services/late/logs", keep_late, is_silent, &p,
+			    &e) == 0 &&
+		      p.asked > 1 && strcmp(p.got.str, "late") == 0,
+	      "silent for a while, and then it speaks", e.msg);
+	p.asked = 0;
+	p.most = 3;
+	check(docker_follow(d, "/services/late/logs", keep_late, is_silent, &p,
+			    &e) < 0 &&
+		      p.asked == 3 && e.kind == ERR_DATA &&
+		      strstr(e.msg, "long enough") != NULL,
+	      "silent for too long", e.msg);
+	e = (struct err)ERR_INIT;
+	p.asked = 0;
+	check(docker_follow(d, "/services/late/logs", keep_late, NULL, &p, &e) ==
+			      0 &&
+		      p.asked == 0,
+	      "nobody is asked", e.msg);
+	buf_release(&p.got);
+}
+
 static void follows(void)
 {
 	struct engine engine = { .answer = say_logs };
@@ -144,21 +193,22 @@ static void follows(void)
 
 	engine_start(&engine);
 	docker_init_unix(&d, engine.path);
-	check(docker_follow(&d, "/services/a/logs", keep, &got, &e) == 0 &&
+	check(docker_follow(&d, "/services/a/logs", keep, NULL, &got, &e) == 0 &&
 		      strcmp(got.str, "all that it says") == 0,
 	      "followed to its end", e.msg);
-	check(docker_follow(&d, "/services/none/logs", keep, &got, &e) < 0 &&
+	check(docker_follow(&d, "/services/none/logs", keep, NULL, &got, &e) < 0 &&
 		      e.kind == ERR_DOCKER && d.status == 404 &&
 		      strstr(e.msg, "no such service: none") != NULL,
 	      "followed: refused in the engine's words", e.msg);
 	e = (struct err)ERR_INIT;
-	check(docker_follow(&d, "/services/a/logs", enough, NULL, &e) < 0 &&
+	check(docker_follow(&d, "/services/a/logs", enough, NULL, NULL, &e) < 0 &&
 		      strstr(e.msg, "enough") != NULL,
 	      "followed until it is enough", e.msg);
 	e = (struct err)ERR_INIT;
-	check(docker_follow(&d, "/services/cut/logs", keep, &got, &e) < 0 &&
+	check(docker_follow(&d, "/services/cut/logs", keep, NULL, &got, &e) < 0 &&
 		      (e.kind == ERR_PROTO || e.kind == ERR_NET),
 	      "followed: an answer that is cut is no end", e.msg);
+	silences(&d);
 	docker_release(&d);
 	engine_stop(&engine);
 	buf_release(&got);
