@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "swarm/agents.h"
+#include "swarm/rules.h"
 #include "swarm/swarm.h"
 
 #define SINGLE_GROUP "properties.singlePlacementGroup"
@@ -331,6 +332,44 @@ static int keep_autoscale(struct session *s, cJSON *parameters, struct err *e)
 	return 0;
 }
 
+/* The pools that the model names, but for the template's own. */
+static cJSON *more_pools(const cJSON *ip, const char *member)
+{
+	static const char own[] = "/loadBalancers/" RULES_BALANCER
+				  "/backendAddressPools/agents";
+	cJSON *more = cJSON_CreateArray();
+	const cJSON *pool;
+
+	cJSON_ArrayForEach(pool, json_get(json_get(ip, "properties"), member))
+		if (!rules_id_ends(json_text(pool, "id"), own))
+			json_add_str(json_add_obj(more, NULL), "id",
+				     json_text(pool, "id"));
+	return more;
+}
+
+/* Pools that somebody put the agents into, in the model, too: those that come
+ * later would not be in them, and what a set names Azure does not let go. */
+static void keep_pools(cJSON *parameters, const cJSON *set)
+{
+	static const char *const kept[][2] = {
+		{ "loadBalancerBackendAddressPools", "moreAgentPools" },
+		{ "loadBalancerInboundNatPools", "agentNatPools" },
+	};
+	const cJSON *ip =
+		json_at(set, "properties.virtualMachineProfile.networkProfile."
+			     "networkInterfaceConfigurations[0].properties."
+			     "ipConfigurations[0]");
+
+	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++) {
+		cJSON *more = more_pools(ip, kept[i][0]);
+
+		if (more->child != NULL)
+			azure_parameter(parameters, kept[i][1], more);
+		else
+			json_free(more);
+	}
+}
+
 int agents_keep_number(struct session *s, cJSON *parameters, struct err *e)
 {
 	char *path = instances_path(s, "?api-version=" API_COMPUTE);
@@ -347,6 +386,7 @@ int agents_keep_number(struct session *s, cJSON *parameters, struct err *e)
 	if (!json_bool_opt(r.doc, SINGLE_GROUP, true))
 		azure_parameter(parameters, "singlePlacementGroup",
 				cJSON_CreateFalse());
+	keep_pools(parameters, r.doc);
 	if ((rc = json_int(r.doc, "sku.capacity", 0, INSTANCES_MAX, &there, e)) <
 		    0 ||
 	    (rc = keep_autoscale(s, parameters, e)) < 0)

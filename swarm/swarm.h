@@ -140,7 +140,8 @@ int keys_match(struct session *s, struct err *e);
 /*
  * Make the deployment's parameters ask for as many agents as there are: a
  * smaller number would have Azure remove machines by rules of its own, without
- * a drain.
+ * a drain.  And for what else the set is by hand and not by the template: its
+ * placement groups, the load balancers' pools that agents are in.
  */
 int agents_keep_number(struct session *s, cJSON *parameters, struct err *e);
 
