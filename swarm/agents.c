@@ -580,8 +580,6 @@ static int scale_out(struct scale *c, size_t start, struct err *e)
 	size_t off = 0;
 	int64_t capacity;
 
-	if (c->running + start < c->wanted && params_fetchable(e) < 0)
-		return -1;
 	if (start > 0) {
 		qsort(list, c->a.n, sizeof(*list), victim_order);
 		/* victims come first, and of them those that are off */
@@ -681,6 +679,7 @@ static int scale_once(struct scale *c, bool *in, bool *out, struct err *e)
 	leave = c->off - start + surplus;
 	warm = leave < c->keep ? leave : c->keep;
 	if (agree_to_go(c, surplus, e) < 0 ||
+	    (c->running + start < c->wanted && params_fetchable(c->s, e) < 0) ||
 	    autoscale_fit(c->s, (int)c->wanted, (int)warm, e) < 0)
 		goto out;
 	rc = 0;
