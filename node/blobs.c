@@ -84,6 +84,7 @@ int blobs_refused(unsigned status, const char *code, struct err *e)
 		       status, *code != '\0' ? code : http_reason(status),
 		       status == 403 ?
 			       ": is the address in node.json expired, or its "
-			       "key another one? 'azswarm upgrade' renews it" :
+			       "key no more? 'azswarm params' and 'azswarm "
+			       "upgrade' renew it" :
 			       "");
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "swarm/agents.h"
+#include "swarm/rules.h"
 #include "swarm/swarm.h"
 
 #define SINGLE_GROUP "properties.singlePlacementGroup"
@@ -331,6 +332,44 @@ static int keep_autoscale(struct session *s, cJSON *parameters, struct err *e)
 	return 0;
 }
 
+/* The pools that the model names, but for the template's own. */
+static cJSON *more_pools(const cJSON *ip, const char *member)
+{
+	static const char own[] = "/loadBalancers/" RULES_BALANCER
+				  "/backendAddressPools/agents";
+	cJSON *more = cJSON_CreateArray();
+	const cJSON *pool;
+
+	cJSON_ArrayForEach(pool, json_get(json_get(ip, "properties"), member))
+		if (!rules_id_ends(json_text(pool, "id"), own))
+			json_add_str(json_add_obj(more, NULL), "id",
+				     json_text(pool, "id"));
+	return more;
+}
+
+/* Pools that somebody put the agents into, in the model, too: those that come
+ * later would not be in them, and what a set names Azure does not let go. */
+static void keep_pools(cJSON *parameters, const cJSON *set)
+{
+	static const char *const kept[][2] = {
+		{ "loadBalancerBackendAddressPools", "moreAgentPools" },
+		{ "loadBalancerInboundNatPools", "agentNatPools" },
+	};
+	const cJSON *ip =
+		json_at(set, "properties.virtualMachineProfile.networkProfile."
+			     "networkInterfaceConfigurations[0].properties."
+			     "ipConfigurations[0]");
+
+	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++) {
+		cJSON *more = more_pools(ip, kept[i][0]);
+
+		if (more->child != NULL)
+			azure_parameter(parameters, kept[i][1], more);
+		else
+			json_free(more);
+	}
+}
+
 int agents_keep_number(struct session *s, cJSON *parameters, struct err *e)
 {
 	char *path = instances_path(s, "?api-version=" API_COMPUTE);
@@ -347,6 +386,7 @@ int agents_keep_number(struct session *s, cJSON *parameters, struct err *e)
 	if (!json_bool_opt(r.doc, SINGLE_GROUP, true))
 		azure_parameter(parameters, "singlePlacementGroup",
 				cJSON_CreateFalse());
+	keep_pools(parameters, r.doc);
 	if ((rc = json_int(r.doc, "sku.capacity", 0, INSTANCES_MAX, &there, e)) <
 		    0 ||
 	    (rc = keep_autoscale(s, parameters, e)) < 0)
@@ -540,8 +580,6 @@ static int scale_out(struct scale *c, size_t start, struct err *e)
 	size_t off = 0;
 	int64_t capacity;
 
-	if (c->running + start < c->wanted && params_fetchable(e) < 0)
-		return -1;
 	if (start > 0) {
 		qsort(list, c->a.n, sizeof(*list), victim_order);
 		/* victims come first, and of them those that are off */
@@ -641,6 +679,7 @@ static int scale_once(struct scale *c, bool *in, bool *out, struct err *e)
 	leave = c->off - start + surplus;
 	warm = leave < c->keep ? leave : c->keep;
 	if (agree_to_go(c, surplus, e) < 0 ||
+	    (c->running + start < c->wanted && params_fetchable(c->s, e) < 0) ||
 	    autoscale_fit(c->s, (int)c->wanted, (int)warm, e) < 0)
 		goto out;
 	rc = 0;

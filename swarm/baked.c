@@ -510,7 +510,23 @@ int baked_remove(struct session *s, const struct baked *b, struct err *e)
 		ui_say(s->ui, "image %s removed", b->version);
 	free(what);
 	free(path);
-	return rc < 0 ? err_in(e, "image %s", b->version) : 0;
+	return rc;
+}
+
+/* One that Azure does not let go, or not in time, is no reason for the others
+ * to stay. */
+static int remove_or_say(struct session *s, const struct baked *b, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	if (baked_remove(s, b, &why) == 0)
+		return 0;
+	if (why.kind != ERR_AZURE && why.kind != ERR_TIMEOUT) {
+		*e = why;
+		return -1;
+	}
+	ui_say(s->ui, "what is too many stays: %s", why.msg);
+	return 0;
 }
 
 int baked_prune(struct session *s, const char *definition, const char *keep,
@@ -536,7 +552,7 @@ int baked_prune(struct session *s, const char *definition, const char *keep,
 			ui_say(s->ui, "image %s stays: %s", b->version,
 			       b->use.str);
 		else
-			rc = baked_remove(s, b, e);
+			rc = remove_or_say(s, b, e);
 	}
 out:
 	baked_release(&l);

@@ -67,7 +67,8 @@ struct baked *baked_find(const struct baked_list *l, const char *version);
 int baked_remove(struct session *s, const struct baked *b, struct err *e);
 /* Of a definition, those that are too many, unless something has them, and
  * those that failed; never the one of that number, which an older program may
- * have made a moment ago. */
+ * have made a moment ago.  One that stays is said, with why; -1: what is to go
+ * is not known, or nobody can be told to let it go. */
 int baked_prune(struct session *s, const char *definition, const char *keep,
 		struct err *e);
 

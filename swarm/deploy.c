@@ -459,6 +459,22 @@ static void say_new_masters(struct session *s, const cJSON *parameters)
 		       made == 1 ? "" : "s");
 }
 
+/* Masters that are to be made must find this program; agents that come later
+ * are another matter, and said. */
+static int may_boot(struct session *s, const cJSON *parameters, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	if (params_fetchable(s, &why) == 0)
+		return 0;
+	if (why.kind != ERR_DATA || json_at(parameters, "newMasters.value[0]")) {
+		*e = why;
+		return -1;
+	}
+	ui_say(s->ui, "%s", why.msg);
+	return 0;
+}
+
 static int deploy_all(struct session *s, bool alone, bool news, struct err *e)
 {
 	const char *group = settings_get(s->set, S_COMPUTE_GROUP);
@@ -472,6 +488,7 @@ static int deploy_all(struct session *s, bool alone, bool news, struct err *e)
 	if (agents_keep_number(s, json_get_mut(properties, "parameters"), e) < 0 ||
 	    ports_keep(s, body, true, e) < 0 ||
 	    images_resolve(s, body, true, &left, e) < 0 ||
+	    may_boot(s, json_get(properties, "parameters"), e) < 0 ||
 	    /* the only master, made anew, waits for the operator's word */
 	    (!alone && marker_fresh(s, json_get(properties, "parameters"), e) < 0) ||
 	    take_names(s, body, NULL, e) < 0 || masters_take_away(s, left, e) < 0)

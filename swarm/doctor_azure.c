@@ -610,13 +610,24 @@ out:
 
 /* ---- names that all of Azure shares ---- */
 
+static void tell_account(struct doctor *d, const char *name)
+{
+	struct err e = ERR_INIT;
+
+	doctor_say(d, DOCTOR_OK, name, "", "is there, and ours");
+	if (d->survey.masters.n > 0 && params_fetchable(d->s, &e) < 0)
+		doctor_say(d, DOCTOR_WRONG, "new machines",
+			   "azswarm params && azswarm deploy-compute", "%s",
+			   e.msg);
+}
+
 static void look_at_account(struct doctor *d)
 {
 	char *name = xasprintf("storage account %s", storage_account_name(d->s));
 	struct err e = ERR_INIT;
 
 	if (d->survey.account_sku != NULL)
-		doctor_say(d, DOCTOR_OK, name, "", "is there, and ours");
+		tell_account(d, name);
 	else if (survey_elsewhere(d->s, &d->survey.storage))
 		doctor_say(d, DOCTOR_WRONG, name,
 			   "LOCATION in .env, or as a flag: also the sizes and "

@@ -438,7 +438,8 @@ static int all_rounds(struct session *s, const char *verb, size_t at_once,
 	size_t left = 0, now;
 	int rc = -1;
 
-	if ((r.fresh && params_fetchable(e) < 0) || instances_list(s, &a, e) < 0 ||
+	if ((r.fresh && params_fetchable(s, e) < 0) ||
+	    instances_list(s, &a, e) < 0 ||
 	    instances_choose(&a, argc, argv, e) < 0)
 		goto out;
 	instances_drop_going(&a);

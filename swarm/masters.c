@@ -645,7 +645,7 @@ static int check_parameters(struct session *s, const char *name, bool *alone,
 	int64_t n, k = name[strlen("master")] - '0';
 	int rc = -1;
 
-	if (params_fetchable(e) < 0 ||
+	if (params_fetchable(s, e) < 0 ||
 	    swarm_parameters(s->set, &parameters, e) < 0)
 		goto out;
 	n = json_int_opt(parameters, "masterCount.value", 1);

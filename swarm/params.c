@@ -19,6 +19,7 @@
 #define CUSTOM_DATA_MAX 65535 /* Azure's own, decoded */
 #define SAS_YEARS 10	      /* agents made years from now fetch it, too */
 #define YEAR_S 31557600LL
+#define BY_ENTRA "&skoid=" /* in what is signed without the account's key */
 #define URL_FRESH_S (6 * 86400) /* an address of 7 days has that left */
 
 /* Each in a file of its own: what is said of either goes by these. */
@@ -481,7 +482,8 @@ static void keep_url(const cJSON *parameters, const char *name, char **now)
 {
 	char *url = url_in(parameters, name, *now);
 
-	if (url != NULL && url_ends(url) > unix_time() + URL_FRESH_S) {
+	if (url != NULL && strstr(url, BY_ENTRA) != NULL &&
+	    url_ends(url) > unix_time() + URL_FRESH_S) {
 		burn_str(*now);
 		*now = url;
 	} else {
@@ -491,7 +493,8 @@ static void keep_url(const cJSON *parameters, const char *name, char **now)
 
 /*
  * A signed address that lives for days is another one each time; what is still
- * good for most of them stays, so that params again changes nothing.
+ * good for most of them stays, so that params again changes nothing.  What was
+ * signed with a key is good no more, whatever it says.
  */
 static void keep_urls(struct fill *f)
 {
@@ -509,57 +512,107 @@ static void keep_urls(struct fill *f)
 	json_burn(doc);
 }
 
-/* When the address ends from which new agents fetch this program; 0: nobody knows.
- * for_days: its key lives for days, and so does it. */
-static int64_t address_ends(bool *for_days)
+/* A signed address that new agents are given. */
+struct address {
+	int64_t ends; /* 0: it does not say */
+	bool by_key;  /* signed with one of the account's, and not by Entra's */
+};
+
+/* The first one with that in it.  1; 0: they are given none; -1: nobody knows,
+ * for there are no parameters here. */
+static int address_with(const char *path, struct address *a)
 {
 	struct buf data = BUF_INIT(2 * CUSTOM_DATA_MAX);
 	struct err ignored = ERR_INIT;
 	cJSON *doc = params_there();
-	int64_t ends = 0;
+	const cJSON *given = json_at(doc, "parameters.agentCustomData");
+	const char *text = json_str_opt(given, "value", "");
 	struct str url;
 	ptrdiff_t at;
+	int rc = -1;
 
-	*for_days = false;
-	if (buf_add_unbase64(&data,
-			     str_of(json_str_opt(
-				     json_at(doc, "parameters.agentCustomData"),
-				     "value", "")),
-			     &ignored) == 0 &&
-	    (at = str_find(buf_str(&data), STR("/" BLOB_CONTAINER "/azswarm-"))) >=
-		    0) {
+	*a = (struct address){ 0 };
+	if (*text != '\0' && buf_add_unbase64(&data, str_of(text), &ignored) == 0) {
+		at = str_find(buf_str(&data), str_of(path));
+		rc = at >= 0;
+	}
+	if (rc > 0) {
 		url = str_skip(buf_str(&data), (size_t)at);
 		url = str_head(url, strcspn(url.p, "\\\"\n"));
-		ends = url_ends(url.p);
-		*for_days = str_find(url, STR("&skoid=")) >= 0;
+		a->ends = url_ends(url.p);
+		a->by_key = str_find(url, STR(BY_ENTRA)) < 0;
 	}
 	json_burn(doc);
 	buf_burn(&data);
-	return ends;
+	return rc;
 }
+
+#define OF_PROGRAM "/" BLOB_CONTAINER "/azswarm-"
+#define OF_IMAGES "/" LAYOUT_IMAGES "?"
 
 int64_t params_end_soon(void)
 {
-	bool for_days;
-	int64_t ends = address_ends(&for_days);
+	struct address a;
 
-	return for_days || ends - unix_time() > PARAMS_SOON_S ? 0 : ends;
+	address_with(OF_PROGRAM, &a);
+	return !a.by_key || a.ends - unix_time() > PARAMS_SOON_S ? 0 : a.ends;
 }
 
-int params_fetchable(struct err *e)
+/* Of what storage lets nobody in by any more, "ended at ..."; NULL: it does, as
+ * far as is known here.  Caller frees. */
+static char *why_shut(struct session *s, const struct address *a)
 {
-	bool ignored;
-	int64_t ends = address_ends(&ignored);
 	char day[32];
 
-	if (ends == 0 || ends > unix_time())
+	if (a->ends != 0 && a->ends <= unix_time()) {
+		time_iso(a->ends, day);
+		return xasprintf("ended at %s", day);
+	}
+	if (a->by_key && s->store.keyless)
+		return xasprintf("is signed with a key, and storage account %s "
+				 "allows none any more",
+				 storage_account_name(s));
+	return NULL;
+}
+
+int params_fetchable(struct session *s, struct err *e)
+{
+	struct address a;
+	char *why;
+
+	if (address_with(OF_PROGRAM, &a) <= 0)
 		return 0;
-	time_iso(ends, day);
-	return err_set(e, ERR_DATA,
-		       "the address from which new machines fetch this program "
-		       "ended at %s; 'azswarm params' and 'azswarm "
-		       "deploy-compute' make another",
-		       day);
+	/* with which it is known what the account allows */
+	if (lock_take(s, e) < 0)
+		return -1;
+	if ((why = why_shut(s, &a)) != NULL)
+		err_set(e, ERR_DATA,
+			"the address from which new machines fetch this program "
+			"%s; 'azswarm params' and 'azswarm deploy-compute' make "
+			"another",
+			why);
+	free(why);
+	return e->kind == ERR_NONE ? 0 : -1;
+}
+
+void params_say_unread(struct session *s)
+{
+	struct address a;
+	int rc = address_with(OF_IMAGES, &a);
+	char *why = rc > 0 ? why_shut(s, &a) : NULL;
+
+	if (rc == 0)
+		ui_say(s->ui,
+		       "nodes have no address of what was pushed by " PARAMETERS_FILE
+		       ", and pull none of it: 'azswarm params' and 'azswarm "
+		       "upgrade' bring them one");
+	else if (why != NULL)
+		ui_say(s->ui,
+		       "the address by which nodes pull what was pushed %s: "
+		       "'azswarm params' and 'azswarm upgrade' bring them "
+		       "another",
+		       why);
+	free(why);
 }
 
 int cmd_params(struct session *s, int argc, char **argv, struct err *e)

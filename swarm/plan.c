@@ -1101,7 +1101,9 @@ int cmd_plan(struct session *s, int argc, char **argv, struct err *e)
 	    (there = swarm_group_there(s, group, e)) < 0)
 		goto out;
 	properties = json_get_mut(body, "properties");
-	if (ports_keep(s, body, there, e) < 0 ||
+	if ((there &&
+	     agents_keep_number(s, json_get_mut(properties, "parameters"), e) < 0) ||
+	    ports_keep(s, body, there, e) < 0 ||
 	    images_resolve(s, body, there, &left, e) < 0)
 		goto out;
 	if (!there) {
@@ -1113,9 +1115,7 @@ int cmd_plan(struct session *s, int argc, char **argv, struct err *e)
 			goto out;
 		changes = r.doc;
 	} else {
-		if (agents_keep_number(s, json_get_mut(properties, "parameters"),
-				       e) < 0 ||
-		    swarm_deployment_validate(s, body, e) < 0 ||
+		if (swarm_deployment_validate(s, body, e) < 0 ||
 		    plan_what_if(s, body, &r, e) < 0)
 			goto out;
 		changes = json_get_mut(json_get_mut(r.doc, "properties"),

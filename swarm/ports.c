@@ -21,6 +21,10 @@
 #define BOOK_MAX 20000 /* ports that are published */
 #define LIST_MAX 2000  /* of a line that names ports */
 #define TRIES 6
+/* the template's: whom people reach agents by, and agents the Internet */
+#define PUBLIC_FRONT "public"
+#define OUT_FRONT "outbound"
+#define OUT_RULE "outbound"
 
 /* ---- what is published ---- */
 
@@ -408,25 +412,7 @@ int ports_group(struct session *s, cJSON **doc, struct err *e)
 	return side_read(s, &groups, doc, e);
 }
 
-static void drop(cJSON *obj, const char *const *names)
-{
-	for (; *names != NULL; names++)
-		cJSON_DeleteItemFromObjectCaseSensitive(obj, *names);
-}
-
-static void drop_of_each(cJSON *list, const char *const *of_each,
-			 const char *const *in_each)
-{
-	cJSON *each;
-
-	cJSON_ArrayForEach(each, list) {
-		drop(each, of_each);
-		drop(json_get_mut(each, "properties"), in_each);
-	}
-}
-
-/* What GET adds to either, and to rules, probes and all else in it, and PUT does
- * not take: "readOnly" in Microsoft's files. */
+/* What GET adds to either, and PUT does not take. */
 static void drop_read_only(cJSON *doc)
 {
 	static const char *const of_doc[] = { "name", "type", NULL };
@@ -437,31 +423,14 @@ static void drop_read_only(cJSON *doc)
 					      "subnets",
 					      "flowLogs",
 					      NULL };
-	static const char *const of_each[] = { "etag", "type", NULL };
-	static const char *const in_each[] = { "provisioningState",
-					       "loadBalancingRules",
-					       "outboundRule",
-					       "outboundRules",
-					       "inboundNatRules",
-					       "inboundNatPools",
-					       "backendIPConfiguration",
-					       "backendIPConfigurations",
-					       NULL };
-	/* of the addresses that machines of a scale set have in a pool */
-	static const char *const in_address[] = {
-		"provisioningState", "networkInterfaceIPConfiguration",
-		"inboundNatRulesPortMapping", NULL
-	};
-	cJSON *properties = json_get_mut(doc, "properties"), *list, *each;
+	cJSON *properties = json_get_mut(doc, "properties"), *list;
 
-	drop(doc, of_doc);
-	drop(properties, of_all);
+	for (size_t i = 0; of_doc[i] != NULL; i++)
+		cJSON_DeleteItemFromObjectCaseSensitive(doc, of_doc[i]);
+	for (size_t i = 0; of_all[i] != NULL; i++)
+		cJSON_DeleteItemFromObjectCaseSensitive(properties, of_all[i]);
 	cJSON_ArrayForEach(list, properties)
-		drop_of_each(list, of_each, in_each);
-	cJSON_ArrayForEach(each, json_get_mut(properties, "backendAddressPools"))
-		drop_of_each(json_get_mut(json_get_mut(each, "properties"),
-					  "loadBalancerBackendAddresses"),
-			     of_each, in_address);
+		rules_bare(list);
 }
 
 /* doc is without its etag then, which is sent as a header. */
@@ -913,24 +882,65 @@ int ports_close(struct session *s, struct docker *d, struct err *e)
 
 /* ---- deployments ---- */
 
-/* As deployments always did it: addresses and pools by hand are not the
- * template's, and so are rules from or to them. */
-static void drop_unfounded(struct session *s, const char *what, cJSON *rules,
-			   bool told)
+/* What leaves by an address that the template's own rule has is no rule beside
+ * it: Azure takes one of the two.  told: it was said. */
+static void drop_outbound(struct session *s, cJSON *rules, const char *front,
+			  bool told)
 {
 	cJSON *rule, *next;
 
 	for (rule = rules->child; rule != NULL; rule = next) {
 		next = rule->next;
-		if (rules_stand(rule))
+		if (!rules_leaves_by(rule, front))
 			continue;
 		if (!told)
 			ui_say(s->ui,
-			       "%s %s is not kept: it is not from " RULES_BALANCER
-			       "'s own address to the agents",
-			       what, json_text(rule, "name"));
+			       "outbound rule %s is not kept: it is by the "
+			       "address %s, and so is the template's own",
+			       json_text(rule, "name"), front);
 		json_free(cJSON_DetachItemViaPointer(rules, rule));
 	}
+}
+
+/* The frontends that the template has, or had: with several placement groups it
+ * has a second one, and one of that name may be somebody's own. */
+static cJSON *own_fronts(const cJSON *variables, const cJSON *balancer, bool single)
+{
+	cJSON *own = cJSON_Duplicate(json_get(variables, "lbFrontends"), true);
+	const cJSON *f;
+	bool ours = !single;
+
+	cJSON_ArrayForEach(f, json_at(balancer,
+				      "properties.frontendIPConfigurations"))
+		if (json_is(f, "name", OUT_FRONT) &&
+		    rules_id_ends(json_text(f, "properties.publicIPPrefix.id"),
+				  "/publicIPPrefixes/agents-out"))
+			ours = true;
+	if (ours)
+		json_add_str(json_add_obj(own, NULL), "name", OUT_FRONT);
+	return own;
+}
+
+/* What of the outbound rules is to stay. */
+static void keep_outbound(struct session *s, cJSON *properties,
+			  const cJSON *balancer, bool told)
+{
+	cJSON *parameters = json_get_mut(properties, "parameters");
+	bool single = json_bool_opt(parameters, "singlePlacementGroup.value",
+				    true);
+	const cJSON *variables = json_at(properties, "template.variables");
+	cJSON *fronts = own_fronts(variables, balancer, single), *rules;
+
+	azure_parameter(parameters, "moreLbFrontends",
+			rules_others(balancer, "frontendIPConfigurations",
+				     fronts));
+	azure_parameter(parameters, "moreOutboundAddresses",
+			rules_more_ways(balancer, OUT_RULE, fronts));
+	rules = rules_others(balancer, "outboundRules",
+			     json_get(variables, "lbOutboundRules"));
+	drop_outbound(s, rules, single ? PUBLIC_FRONT : OUT_FRONT, told);
+	azure_parameter(parameters, "moreLbOutboundRules", rules);
+	json_free(fronts);
 }
 
 /* What the template does not speak of, and a deployment would take away.  Tags are a
@@ -968,15 +978,14 @@ int ports_keep(struct session *s, cJSON *body, bool there, struct err *e)
 		const char *member; /* of the balancer, or else of the group */
 		const char *own; /* the template's variable; NULL: it has none */
 		const char *parameter;
-		const char *what; /* of which not all can be kept */
 		bool of_group;
 	} kept[] = {
-		{ "loadBalancingRules", "lbRules", "moreLbRules",
-		  "load balancer rule", false },
-		{ "inboundNatRules", NULL, "moreLbNatRules", "inbound NAT rule",
-		  false },
-		{ "probes", "lbProbes", "moreLbProbes", NULL, false },
-		{ "securityRules", "agentsRules", "moreAgentsRules", NULL, true },
+		{ "loadBalancingRules", "lbRules", "moreLbRules", false },
+		{ "inboundNatRules", NULL, "moreLbNatRules", false },
+		{ "inboundNatPools", NULL, "moreLbNatPools", false },
+		{ "backendAddressPools", "lbPools", "moreLbPools", false },
+		{ "probes", "lbProbes", "moreLbProbes", false },
+		{ "securityRules", "agentsRules", "moreAgentsRules", true },
 	};
 	cJSON *properties = json_get_mut(body, "properties");
 	cJSON *parameters = json_get_mut(properties, "parameters");
@@ -992,16 +1001,14 @@ int ports_keep(struct session *s, cJSON *body, bool there, struct err *e)
 	}
 	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++) {
 		const cJSON *doc = kept[i].of_group ? in.group : in.balancer;
-		cJSON *others;
 
-		if (doc == NULL)
-			continue;
-		others = rules_others(doc, kept[i].member,
-				      json_get(own, kept[i].own));
-		if (kept[i].what != NULL)
-			drop_unfounded(s, kept[i].what, others, again);
-		azure_parameter(parameters, kept[i].parameter, others);
+		if (doc != NULL)
+			azure_parameter(parameters, kept[i].parameter,
+					rules_others(doc, kept[i].member,
+						     json_get(own, kept[i].own)));
 	}
+	if (in.balancer != NULL)
+		keep_outbound(s, properties, in.balancer, again);
 	keep_rest(properties, &balancers, in.balancer, "balancerTags");
 	keep_rest(properties, &groups, in.group, "groupTags");
 	sides_release(&in);

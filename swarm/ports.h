@@ -27,8 +27,9 @@ int ports_reached(struct session *s, const cJSON *specs, cJSON *numbers,
 int ports_close(struct session *s, struct docker *d, struct err *e);
 
 /*
- * Put into body, a deployment's, the rules and probes that are there and not
- * the template's: ARM replaces arrays as a whole.
+ * Put into body, a deployment's, what load balancer and security group have and
+ * is not the template's: ARM replaces arrays as a whole.  It is to say already
+ * whether there is one placement group (agents_keep_number).
  * there: the resource group is.  To be called again where time has passed; what
  * cannot be kept is said once.
  */

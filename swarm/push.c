@@ -299,6 +299,8 @@ int cmd_push(struct session *s, int argc, char **argv, struct err *e)
 		rc = open_source(s, &n, &fd, e);
 	if (rc == 0)
 		rc = push_it(s, fd, &n, &pinned, &platforms, e);
+	if (rc == 0)
+		params_say_unread(s);
 	if (rc == 0 && fprintf(s->ui->out, "%s\n", pinned) < 0)
 		rc = err_sys(e, ERR_IO, "standard output");
 	if (fd >= 0)

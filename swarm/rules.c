@@ -341,48 +341,138 @@ cJSON *rules_list(cJSON *doc)
 	return rules != NULL ? rules : json_get_mut(properties, "securityRules");
 }
 
-static bool id_ends(const cJSON *r, const char *path, const char *name)
-{
-	const char *id = json_text(r, path), *last = strrchr(id, '/');
+/* ---- what is sent back ---- */
 
-	return last != NULL && str_is(last + 1, name);
+static void drop(cJSON *obj, const char *const *names)
+{
+	for (; *names != NULL; names++)
+		cJSON_DeleteItemFromObjectCaseSensitive(obj, *names);
 }
 
-bool rules_stand(const cJSON *rule)
+static void drop_of_each(cJSON *list, const char *const *of_each,
+			 const char *const *in_each)
 {
-	const cJSON *r = json_get(rule, "properties");
+	cJSON *each;
 
-	return id_ends(r, "frontendIPConfiguration.id", FRONTEND) &&
-	       (id_ends(r, "backendAddressPool.id", POOL) ||
-		id_ends(r, "backendAddressPools[0].id", POOL) ||
-		(*json_text(r, "backendAddressPool.id") == '\0' &&
-		 *json_text(r, "backendAddressPools[0].id") == '\0'));
+	cJSON_ArrayForEach(each, list) {
+		drop(each, of_each);
+		drop(json_get_mut(each, "properties"), in_each);
+	}
+}
+
+void rules_bare(cJSON *list)
+{
+	static const char *const of_each[] = { "etag", "type", NULL };
+	static const char *const in_each[] = { "provisioningState",
+					       "loadBalancingRules",
+					       "outboundRule",
+					       "outboundRules",
+					       "inboundNatRules",
+					       "inboundNatPools",
+					       "backendIPConfiguration",
+					       "backendIPConfigurations",
+					       NULL };
+	/* of the addresses that machines of a scale set have in a pool */
+	static const char *const in_address[] = {
+		"provisioningState", "networkInterfaceIPConfiguration",
+		"inboundNatRulesPortMapping", NULL
+	};
+	cJSON *each;
+
+	drop_of_each(list, of_each, in_each);
+	cJSON_ArrayForEach(each, list)
+		drop_of_each(json_get_mut(json_get_mut(each, "properties"),
+					  "loadBalancerBackendAddresses"),
+			     of_each, in_address);
+}
+
+/* ---- what a deployment keeps ---- */
+
+static const char *last_of(const char *id)
+{
+	const char *last = strrchr(id, '/');
+
+	return last != NULL ? last + 1 : id;
+}
+
+static const cJSON *named(const cJSON *list, const char *name)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, list)
+		if (json_is(item, "name", name))
+			return item;
+	return NULL;
+}
+
+/* Azure makes POOL.0, POOL.1, ... of an inbound NAT pool, and takes none beside
+ * it. */
+static bool is_of_nat_pool(const cJSON *doc, const cJSON *rule)
+{
+	struct str number = str_of(json_text(rule, "name")), pool = STR_NULL,
+		   part;
+	uint64_t n;
+
+	while (str_cut(&number, '.', &part))
+		pool = pool.p == NULL ?
+			       part :
+			       (struct str){ pool.p, pool.n + 1 + part.n };
+	if (pool.p == NULL || !str_num(number, UINT32_MAX, &n))
+		return false;
+	cJSON_ArrayForEach(rule, json_at(doc, "properties.inboundNatPools"))
+		if (str_ieqz(pool, json_text(rule, "name")))
+			return true;
+	return false;
 }
 
 cJSON *rules_others(const cJSON *doc, const char *member, const cJSON *own)
 {
-	cJSON *list = cJSON_CreateArray(), *copy, *properties;
-	const cJSON *item, *o;
+	static const char *const sent[] = { "name", "zones", "properties", NULL };
+	bool nat = strcmp(member, "inboundNatRules") == 0;
+	cJSON *list = cJSON_CreateArray(), *copy;
+	const cJSON *item;
 
 	cJSON_ArrayForEach(item, json_get(json_get(doc, "properties"), member)) {
-		bool is_own = false;
-
-		cJSON_ArrayForEach(o, own)
-			is_own |= json_is(o, "name", json_text(item, "name"));
-		if (is_own)
+		if (named(own, json_text(item, "name")) != NULL ||
+		    (nat && is_of_nat_pool(doc, item)))
 			continue;
 		copy = json_add_obj(list, NULL);
-		json_add_str(copy, "name", json_text(item, "name"));
-		properties = cJSON_Duplicate(json_get(item, "properties"), true);
-		cJSON_DeleteItemFromObjectCaseSensitive(properties,
-							"provisioningState");
-		/* which rules have a probe is for them to say, and where an
-		 * inbound NAT rule ends for the interface there */
-		cJSON_DeleteItemFromObjectCaseSensitive(properties,
-							"loadBalancingRules");
-		cJSON_DeleteItemFromObjectCaseSensitive(properties,
-							"backendIPConfiguration");
-		json_set(copy, "properties", properties);
+		for (const char *const *k = sent; *k != NULL; k++)
+			if (json_get(item, *k) != NULL)
+				json_set(copy, *k,
+					 cJSON_Duplicate(json_get(item, *k),
+							 true));
 	}
+	rules_bare(list);
+	return list;
+}
+
+bool rules_id_ends(const char *id, const char *tail)
+{
+	size_t n = strlen(id), k = strlen(tail);
+
+	return n >= k && str_ieqz(str_of(id + n - k), tail);
+}
+
+bool rules_leaves_by(const cJSON *rule, const char *front)
+{
+	const cJSON *f;
+
+	cJSON_ArrayForEach(f, json_at(rule, "properties.frontendIPConfigurations"))
+		if (str_is(last_of(json_text(f, "id")), front))
+			return true;
+	return false;
+}
+
+cJSON *rules_more_ways(const cJSON *doc, const char *rule, const cJSON *own)
+{
+	cJSON *list = cJSON_CreateArray();
+	const cJSON *f,
+		*r = named(json_at(doc, "properties.outboundRules"), rule);
+
+	cJSON_ArrayForEach(f, json_at(r, "properties.frontendIPConfigurations"))
+		if (named(own, last_of(json_text(f, "id"))) == NULL)
+			json_add_str(json_add_obj(list, NULL), "id",
+				     json_text(f, "id"));
 	return list;
 }

@@ -59,16 +59,24 @@ int rules_add_group(cJSON *group, const struct rules_port *p, struct err *e);
  * NULL: none. */
 cJSON *rules_list(cJSON *doc);
 
+/* Take from each of a list of either document what GET adds and PUT does not
+ * take: "readOnly" in Microsoft's files. */
+void rules_bare(cJSON *list);
+
 /*
  * What of the document's members of that name, "probes" for one, is not among
  * own, the template's: an array for a parameter of the template, without what
- * Azure adds.  Caller frees.
+ * Azure adds, and without what it makes by itself of an inbound NAT pool.
+ * Caller frees.
  */
 cJSON *rules_others(const cJSON *doc, const char *member, const cJSON *own);
 
-/* Whether a rule of the load balancer, or an inbound NAT rule, leads from the
- * template's address to the agents, or to no pool; no other can be kept, for what
- * it stands on is not. */
-bool rules_stand(const cJSON *rule);
+/* Azure writes ids in another case now and then. */
+bool rules_id_ends(const char *id, const char *tail);
+/* Does an outbound rule have the frontend of that name?  No two may. */
+bool rules_leaves_by(const cJSON *rule, const char *front);
+/* The frontends, {id} of each, that the balancer's outbound rule of that name
+ * has and that are not among own.  Caller frees. */
+cJSON *rules_more_ways(const cJSON *doc, const char *rule, const cJSON *own);
 
 #endif

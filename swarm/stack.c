@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "swarm/keys.h"
+#include "swarm/images.h"
 #include "swarm/ports.h"
 #include "swarm/push.h"
 #include "swarm/remote.h"
@@ -604,15 +605,29 @@ out:
 	return rc;
 }
 
+/* Is it one that nodes pull from the storage account? */
+static bool is_pushed(cJSON *spec)
+{
+	struct str image = str_of(json_text(container_of(spec), "Image")),
+		   ignored;
+
+	return images_ours(image, &ignored) && !images_own(image);
+}
+
 static int pin_all(struct deploy *p, struct err *e)
 {
 	cJSON *spec;
+	bool pushed = false;
 
 	p->auths = cJSON_CreateObject();
 	p->images = cJSON_CreateObject();
 	cJSON_ArrayForEach(spec, p->c.services)
 		if (pin(p, spec, e) < 0)
 			return err_in(e, "service %s", json_text(spec, "Name"));
+		else
+			pushed |= is_pushed(spec);
+	if (pushed)
+		params_say_unread(p->s);
 	return 0;
 }
 

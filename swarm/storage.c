@@ -104,13 +104,17 @@ static void take_keys(struct storage *st, const cJSON *doc)
 		 str_eqz(rest, "key1") || str_eqz(rest, "key2") ? rest.p : "");
 }
 
+/* null, as in accounts from before there was a choice: they are allowed. */
+static bool is_keyless(const cJSON *doc)
+{
+	return cJSON_IsFalse(json_at(doc, "properties.allowSharedKeyAccess"));
+}
+
 static int take_account(struct storage *st, const cJSON *doc, struct err *e)
 {
 	take_keys(st, doc);
 	st->made = json_is(doc, "properties.provisioningState", "Succeeded");
-	/* null, as in accounts from before there was a choice: allowed */
-	st->keyless =
-		cJSON_IsFalse(json_at(doc, "properties.allowSharedKeyAccess"));
+	st->keyless = is_keyless(doc);
 	if (take_text(doc, "properties.primaryEndpoints.blob", &st->blob, e) < 0)
 		return -1;
 	return take_text(doc, "properties.primaryEndpoints.file", &st->file, e);
@@ -171,8 +175,10 @@ int storage_sku(struct session *s, char **sku, struct err *e)
 	struct azure_reply r = { 0 };
 	int rc = account_look(s, &r, e);
 
-	if (rc > 0)
+	if (rc > 0) {
+		s->store.keyless = is_keyless(r.doc);
 		rc = take_text(r.doc, "sku.name", sku, e);
+	}
 	azure_reply_release(&r);
 	return rc;
 }

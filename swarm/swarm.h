@@ -140,7 +140,8 @@ int keys_match(struct session *s, struct err *e);
 /*
  * Make the deployment's parameters ask for as many agents as there are: a
  * smaller number would have Azure remove machines by rules of its own, without
- * a drain.
+ * a drain.  And for what else the set is by hand and not by the template: its
+ * placement groups, the load balancers' pools that agents are in.
  */
 int agents_keep_number(struct session *s, cJSON *parameters, struct err *e);
 
@@ -153,10 +154,14 @@ cJSON *params_there(void);
 
 /*
  * Machines that are made, or made anew, fetch this program by the address that
- * stands in the parameters.  ERR_DATA when its signature has ended; 0 also where
- * there are no parameters here to look at.
+ * stands in the parameters.  ERR_DATA when its signature has ended, or is by a
+ * key of an account that allows none any more; 0 also where there are no
+ * parameters here to look at.
  */
-int params_fetchable(struct err *e);
+int params_fetchable(struct session *s, struct err *e);
+/* Say so where no node can pull what was pushed, by the address that stands
+ * there.  To be called when the storage account was asked something. */
+void params_say_unread(struct session *s);
 /* When that ends, where it is within 90 days, or was; 0 else, and where such
  * addresses never live longer. */
 #define PARAMS_SOON_S (90 * 86400)

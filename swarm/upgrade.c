@@ -533,7 +533,9 @@ static int run(struct upgrade *u, struct err *e)
 	struct session *s = u->s;
 	size_t moved = 0;
 
-	if (put_marker(u, s->dry_run, e) < 0 || look_at_all(u, e) < 0)
+	/* what has ended is nothing to bring to them */
+	if (put_marker(u, s->dry_run, e) < 0 || params_fetchable(s, e) < 0 ||
+	    look_at_all(u, e) < 0)
 		return -1;
 	if (s->dry_run) {
 		if (services_move(s, remote_docker(&u->survey.remote), true,

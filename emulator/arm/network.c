@@ -612,6 +612,71 @@ static int check_lb_rules(struct put *p)
 	return 0;
 }
 
+/* The first frontend that both rules have; NULL: none. */
+static const char *shared_front(const cJSON *one, const cJSON *two)
+{
+	static const char fronts[] = "properties.frontendIPConfigurations";
+	const cJSON *a, *b;
+
+	cJSON_ArrayForEach(a, json_at(one, fronts))
+		cJSON_ArrayForEach(b, json_at(two, fronts))
+			if (same_text(a, b, "id"))
+				return json_text(a, "id");
+	return NULL;
+}
+
+/* Source: Azure's own words, as users report them.  All protocols count as
+ * one. */
+static int check_outbound(struct put *p)
+{
+	const cJSON *one, *two;
+	const char *front;
+
+	cJSON_ArrayForEach(one, json_get(p->props, "outboundRules"))
+		for (two = one->next; two != NULL; two = two->next)
+			if ((front = shared_front(one, two)) != NULL)
+				return fault_set(
+					&p->f, 400,
+					"MoreThanOneOutboundRuleUsingSameFrontendIP"
+					"ConfigurationAndProtocolIsNotSupported: It is not "
+					"supported to have more than a single outbound rule "
+					"using frontendIPConfiguration %s with same or "
+					"overlapping protocol: %s,%s",
+					front, json_text(one, "id"),
+					json_text(two, "id"));
+	return 0;
+}
+
+/* What a scale set names stays.  The words are Azure's, as users report them;
+ * what it calls this is our guess. */
+static int check_gone(struct emu *m, struct put *p)
+{
+	static const char *const lists[][2] = {
+		{ "inboundNatPools", "inbound nat pool" },
+		{ "backendAddressPools", "backend address pool" },
+	};
+	const cJSON *was = p->old != NULL ? json_get(p->old->doc, "properties") :
+					    NULL,
+		    *v;
+	struct entry *user;
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
+		cJSON_ArrayForEach(v, json_get(was, lists[i][0])) {
+			if (json_named(json_get(p->props, lists[i][0]),
+				       json_text(v, "name")) != NULL ||
+			    (user = store_referrer(m, json_text(v, "id"))) == NULL)
+				continue;
+			return fault_set(&p->f, 400,
+					 "LoadBalancerInUseByVirtualMachineScaleSet: "
+					 "Cannot remove %s %s from load balancer "
+					 "since it is in use by virtual machine "
+					 "scale set %s.",
+					 lists[i][1], json_text(v, "name"),
+					 json_text(user->doc, "id"));
+		}
+	return 0;
+}
+
 static int put_lb(struct emu *m, struct put *p)
 {
 	cJSON *props = p->props, *v;
@@ -629,7 +694,8 @@ static int put_lb(struct emu *m, struct put *p)
 		json_defaults(
 			v,
 			"{'properties':{'privateIPAllocationMethod':'Dynamic'}}");
-	if (check_references(m, p, props) < 0 || check_lb_rules(p) < 0)
+	if (check_references(m, p, props) < 0 || check_lb_rules(p) < 0 ||
+	    check_outbound(p) < 0 || check_gone(m, p) < 0)
 		return -1;
 	cJSON_ArrayForEach(v, json_get(props, "frontendIPConfigurations"))
 		if (check_pip(m, p,

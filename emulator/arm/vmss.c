@@ -102,6 +102,8 @@ static int check_network(struct emu *m, struct put *p, const cJSON *profile)
 {
 	const cJSON *nics =
 		json_at(profile, "networkProfile.networkInterfaceConfigurations");
+	static const char *const pools[] = { "loadBalancerBackendAddressPools",
+					     "loadBalancerInboundNatPools" };
 	const cJSON *nic, *ip, *v;
 	const char *id;
 
@@ -116,13 +118,15 @@ static int check_network(struct emu *m, struct put *p, const cJSON *profile)
 			id = json_str_opt(ip, "properties.subnet.id", NULL);
 			if (resource_need_reference(m, p, id) < 0)
 				return -1;
-			cJSON_ArrayForEach(
-				v,
-				json_at(ip,
-					"properties.loadBalancerBackendAddressPools"))
-				if (resource_need_reference(
-					    m, p, json_str_opt(v, "id", NULL)) < 0)
-					return -1;
+			for (size_t i = 0; i < 2; i++)
+				cJSON_ArrayForEach(
+					v, json_get(json_get(ip, "properties"),
+						    pools[i]))
+					if (resource_need_reference(
+						    m, p,
+						    json_str_opt(v, "id", NULL)) <
+					    0)
+						return -1;
 		}
 	nic = json_at(nics->child, "properties.networkSecurityGroup.id");
 	return nic != NULL ? resource_need_reference(m, p, nic->valuestring) : 0;

@@ -121,6 +121,97 @@ same 'and what is not rules' '[{"owner":"me","odd":"[x]"},true] [{"owner":"you"}
 same 'and probes' 'healthz by-hand' "$(arm GET loadBalancers/agents-lb | jq -r '[.properties.probes[].name] | join(" ")')"
 same 'what is by hand is not ours' '9443|tcp|||by-hand||not ours' "$(ports | tr ' ' '\n' | sed 's/ours.*//' | grep -A1 ^9443 | xargs | sed 's/ ours//; s/not$/not ours/')"
 
+# ---- addresses, pools and outbound rules by hand ----
+
+# The balancer has a second address, agents another way out, a pool of their own in
+# their set's model, too, and an inbound NAT pool.
+ip='{"location":"eastus","sku":{"name":"Standard"},
+	"properties":{"publicIPAllocationMethod":"Static"}}'
+arm PUT publicIPAddresses/more-ip -d "$ip" >/dev/null
+arm PUT publicIPAddresses/mail-ip -d "$ip" >/dev/null
+sleep 0.5
+lb_id=$network/loadBalancers/agents-lb
+arm GET loadBalancers/agents-lb | jq --arg n "$network" --arg lb "$lb_id" '
+	def front($of): {id: "\($lb)/frontendIPConfigurations/\($of)"};
+	def pool($of): {id: "\($lb)/backendAddressPools/\($of)"};
+	def address($of): {name: $of, properties: {publicIPAddress: {id: "\($n)/publicIPAddresses/\($of)-ip"}}};
+	.properties.inboundNatRules = [] |
+	.properties.frontendIPConfigurations += [address("more"), address("mail") + {zones: ["1"]}] |
+	.properties.backendAddressPools += [{name: "mail", properties: {drainPeriodInSeconds: 30}}] |
+	.properties.outboundRules[0].properties.frontendIPConfigurations += [front("more")] |
+	.properties.outboundRules += [{name: "mail", properties: {
+		frontendIPConfigurations: [front("mail")],
+		backendAddressPool: pool("mail"), protocol: "Tcp",
+		allocatedOutboundPorts: 64}}] |
+	.properties.loadBalancingRules += [.properties.loadBalancingRules[0] *
+		{name: "smtp", properties: {frontendPort: 25, backendPort: 25,
+			frontendIPConfiguration: front("mail"),
+			backendAddressPool: pool("mail")}} | del(.id, .etag)] |
+	.properties.inboundNatPools += [{name: "each", properties: {
+		frontendIPConfiguration: front("mail"), protocol: "Tcp",
+		frontendPortRangeStart: 50000, frontendPortRangeEnd: 50099,
+		backendPort: 22}}]' >lb
+put_lb()
+{
+	arm PUT loadBalancers/agents-lb -d @lb -o /dev/null -w '%{http_code}'
+	sleep 0.5
+}
+same 'by hand: the balancer' 200 "$(put_lb)"
+vmss()		# METHOD [CURL-ARGUMENT...]
+{
+	vmss_method=$1
+	shift
+	c -H "Authorization: Bearer $T" -H 'Content-Type: application/json' \
+		-X "$vmss_method" "$base$set?api-version=2024-07-01" "$@"
+}
+set=$S/resourceGroups/swarm-cluster/providers/Microsoft.Compute
+set=$set/virtualMachineScaleSets/agents
+network_of=.properties.virtualMachineProfile.networkProfile
+in_model=$network_of.networkInterfaceConfigurations[0].properties
+in_model=$in_model.ipConfigurations[0].properties
+only_network="{location, sku, properties: {virtualMachineProfile: {
+	networkProfile: $network_of}}}"
+vmss GET | jq --arg lb "$lb_id" "$only_network |
+	$in_model.loadBalancerBackendAddressPools += [{id: \"\(\$lb)/backendAddressPools/mail\"}] |
+	$in_model.loadBalancerInboundNatPools = [{id: \"\(\$lb)/inboundNatPools/each\"}]" >set
+same 'by hand: the set' 200 "$(vmss PATCH -d @set -o /dev/null -w '%{http_code}')"
+sleep 1
+by_hand()	# all that is by hand, and what leads where
+{
+	arm GET loadBalancers/agents-lb | jq -cS '.properties |
+		[.frontendIPConfigurations, .backendAddressPools, .outboundRules,
+			.inboundNatPools, .loadBalancingRules] |
+		walk(if type == "object" then del(.etag, .provisioningState)
+			else . end)'
+	vmss GET | jq -cS "$in_model | [.loadBalancerBackendAddressPools,
+		.loadBalancerInboundNatPools]"
+}
+by_hand >before
+same 'by hand: all of it is there' '3 2 2 1 7 2 1' "$(jq -r 'map(length)[]' before | xargs)"
+expect 'by hand: plan has nothing to change' 0 'nothing to change' "$AZSWARM" plan
+expect 'by hand: deploy-compute' 0 '' "$AZSWARM" deploy-compute
+by_hand >after
+same 'by hand: keeps addresses, pools and outbound rules' '' "$(diff before after | head -c 2000)"
+arm GET loadBalancers/agents-lb | jq 'del(.properties.outboundRules[0]) | .properties.outboundRules += [.properties.outboundRules[0] |
+	.name = "mine" | .properties.frontendIPConfigurations[0].id |= sub("mail"; "public") | del(.id, .etag)]' >lb
+same 'in place of the template'\''s' 200 "$(put_lb)"
+expect 'plan names an outbound rule that cannot stay' 5 \
+	"rule mine is not kept: it is by the address public, and so is the" \
+	"$AZSWARM" plan
+expect 'and so does deploy-compute' 0 'outbound rule mine is not kept' "$AZSWARM" deploy-compute
+same 'once' 1 "$(grep -c 'is not kept' out)"
+same 'the others are there' 'outbound mail' "$(arm GET loadBalancers/agents-lb |
+	jq -r '[.properties.outboundRules[].name] | join(" ")')"
+vmss GET | jq "$only_network | del($in_model.loadBalancerInboundNatPools,
+	$in_model.loadBalancerBackendAddressPools[1])" >set
+vmss PATCH -d @set >/dev/null
+sleep 1
+arm GET loadBalancers/agents-lb | jq '.properties |= (.inboundNatPools = [] |
+	del(.loadBalancingRules[] | select(.name == "smtp")) |
+	del(.outboundRules[1], .backendAddressPools[1],
+		.frontendIPConfigurations[1, 2]))' >lb
+same 'by hand: gone' 200 "$(put_lb)"
+
 # ---- two at once ----
 
 swarm web:443 dns:5353/udp more:4000

@@ -52,9 +52,10 @@ of()		# TYPE : the jq path of the resource(s) of that type
 template()
 {
 	jq . "$arm" >whole.json
-	jq '.variables as $v | walk(if type == "string" then . as $text |
+	# a variable may have one in it
+	jq '.variables as $v | def plain: walk(if type == "string" then . as $text |
 		(capture("^\\[concat\\(variables\\(.(?<own>[A-Za-z]+).\\), parameters\\([^)]*\\)\\)\\]$")? |
-			$v[.own] | arrays) // $text else . end)' "$arm" >plain.json
+			$v[.own] | arrays) // $text else . end); plain | plain' "$arm" >plain.json
 	expect "the template agrees with itself" 0 '' itself "$arm"
 	expect "that of bake-image agrees with itself" 0 '' itself "$bake"
 

@@ -362,28 +362,70 @@ static void kept(void)
 		      json_at(probes, "[0].properties.loadBalancingRules") == NULL &&
 		      json_int_opt(probes, "[0].properties.port", 0) == 1338,
 	      "probes, without who has them", "no");
-	check(rules_stand(json_at(others, "[0]")),
-	      "one from the public address to the agents stands", "no");
-	json_free(others);
-	others = doc_of("[", RULE("x", "Tcp", "1", "1", ""), "]");
-	json_set(json_get_mut(others->child, "properties"),
-		 "frontendIPConfiguration", doc_of("{'id':'/f/second'}", "", ""));
-	check(!rules_stand(others->child), "from another it does not", "it does");
-	json_free(others);
-	others = doc_of("[", RULE("x", "Tcp", "1", "1", ""), "]");
-	json_set(json_get_mut(others->child, "properties"),
-		 "backendAddressPool", doc_of("{'id':'/p/others'}", "", ""));
-	check(!rules_stand(others->child), "nor to another pool", "it does");
-	json_free(others);
-	others = doc_of("[{'name':'n','properties':{" FRONT
-			",'protocol':'Tcp','frontendPort':2222,'backendPort':22}}",
-			"", "]");
-	check(rules_stand(others->child), "an inbound NAT rule to no pool does",
-	      "it does not");
 	json_free(lb);
 	json_free(own);
 	json_free(others);
 	json_free(probes);
+}
+
+/* A balancer of which much is by hand. */
+static void kept_by_hand(void)
+{
+	cJSON *lb = doc_of(
+		"{'properties':{'frontendIPConfigurations':["
+		"{'name':'public','zones':['1']},"
+		"{'name':'mail','id':'i','etag':'e','zones':['2'],'properties':{"
+		"'publicIPAddress':{'id':'/p'},'outboundRules':[{'id':'o'}],"
+		"'inboundNatPools':[{'id':'n'}],'provisioningState':'Succeeded'}}],"
+		"'backendAddressPools':[{'name':'agents'},{'name':'mail','properties':{"
+		"'drainPeriodInSeconds':30,'outboundRule':{'id':'o'},"
+		"'backendIPConfigurations':[{'id':'b'}],"
+		"'loadBalancerBackendAddresses':[{'name':'a','etag':'e','properties':{"
+		"'ipAddress':'10.0.0.9','networkInterfaceIPConfiguration':{'id':'x'}}}]"
+		"}}],'outboundRules':[{'name':'outbound','properties':{"
+		"'frontendIPConfigurations':[{'id':'/f/PUBLIC'},{'id':'/f/mail'}]}}],"
+		"'inboundNatPools':[{'name':'each.of'}],'inboundNatRules':["
+		"{'name':'each.of.0'},{'name':'Each.Of.17'},{'name':'each.of.x'},"
+		"{'name':'each.0'},{'name':'each.of'},{'name':'7'}]",
+		"", "}}");
+	cJSON *fronts_own = doc_of("[{'name':'public'}]", "", "");
+	cJSON *pools_own = doc_of("[{'name':'agents'}]", "", "");
+	cJSON *fronts = rules_others(lb, "frontendIPConfigurations", fronts_own);
+	cJSON *pools = rules_others(lb, "backendAddressPools", pools_own);
+	cJSON *nat = rules_others(lb, "inboundNatRules", NULL);
+	cJSON *more = rules_more_ways(lb, "outbound", fronts_own);
+	const cJSON *rule = json_at(lb, "properties.outboundRules[0]");
+	struct buf text = BUF_INIT(1024);
+
+	json_print(fronts, &text);
+	json_print(pools, &text);
+	json_print(nat, &text);
+	json_print(more, &text);
+	check_same(text.str,
+		   "[{\"name\":\"mail\",\"zones\":[\"2\"],\"properties\":{"
+		   "\"publicIPAddress\":{\"id\":\"/p\"}}}]"
+		   "[{\"name\":\"mail\",\"properties\":{"
+		   "\"drainPeriodInSeconds\":30,"
+		   "\"loadBalancerBackendAddresses\":[{\"name\":\"a\","
+		   "\"properties\":{\"ipAddress\":\"10.0.0.9\"}}]}}]"
+		   "[{\"name\":\"each.of.x\"},{\"name\":\"each.0\"},"
+		   "{\"name\":\"each.of\"},{\"name\":\"7\"}]"
+		   "[{\"id\":\"/f/mail\"}]",
+		   "by hand: as it may be sent, and no rule that a NAT pool made");
+	check(rules_leaves_by(rule, "public") && rules_leaves_by(rule, "mail") &&
+		      !rules_leaves_by(rule, "ail"),
+	      "by hand: whom an outbound rule leaves by", "not so");
+	check(rules_id_ends("/A/Agents", "/agents") &&
+		      !rules_id_ends("agents", "/agents"),
+	      "by hand: an id's end, in any case", "not so");
+	buf_release(&text);
+	json_free(lb);
+	json_free(fronts_own);
+	json_free(pools_own);
+	json_free(fronts);
+	json_free(pools);
+	json_free(nat);
+	json_free(more);
 }
 
 int main(void)
@@ -397,5 +439,6 @@ int main(void)
 	range_of_template();
 	added();
 	kept();
+	kept_by_hand();
 	return check_failed();
 }
