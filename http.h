@@ -240,7 +240,8 @@ enum http_rank {
  * have come; until then, and while there is no place, it waits and costs no
  * more than its descriptor.  Higher ranks enter first.  When somebody waits for
  * a place, who has not said a whole request within HTTP_CROWDED_MS (of its
- * handshake, its header, or the answer before) makes room, the oldest first.
+ * handshake, its header, or the answer before) makes room, the oldest first; of
+ * an address that has max_per_peer, its own.
  * Every connection is bounded in idle time, header and body size.
  */
 #define HTTP_CROWDED_MS 2000

@@ -871,6 +871,60 @@ static bool admits(const struct http_server *s, const struct waiting *w)
 	return s->admit == NULL || s->admit(s->ctx, w->peer, w->rank);
 }
 
+/* Whether one of that rank could have the place of c; from NULL: whoever comes,
+ * else of that address, which has as many as it may. */
+static bool may_follow(const struct server *sv, const struct conn *c,
+		       enum http_rank rank, const char *from)
+{
+	if (from != NULL)
+		return c->rank == rank && door_same_host(c->peer, from);
+	return c->rank == rank || sv->of_rank[c->rank] > sv->s->kept[c->rank];
+}
+
+/* Who owes us something since before, and for longest; with the lock. */
+static struct conn *owes_longest(const struct server *sv, enum http_rank rank,
+				 const char *from, int64_t before)
+{
+	struct conn *oldest = NULL;
+
+	for (struct conn *c = sv->conns; c != NULL; c = c->next)
+		if (c->fd >= 0 && !c->told && may_follow(sv, c, rank, from) &&
+		    c->owes_since != 0 && c->owes_since <= before &&
+		    (oldest == NULL || c->owes_since < oldest->owes_since))
+			oldest = c;
+	return oldest;
+}
+
+/* n of that rank (and address) wait for a place: as many of those who owe us
+ * something go, when they have had their time. */
+static void make_room(struct server *sv, enum http_rank rank, const char *from,
+		      unsigned n)
+{
+	int64_t before = now_ms() - HTTP_CROWDED_MS;
+	struct conn *c;
+
+	pthread_mutex_lock(&sv->lock);
+	for (c = sv->conns; c != NULL; c = c->next)
+		n -= n > 0 && c->told && may_follow(sv, c, rank, from);
+	while (n > 0 && (c = owes_longest(sv, rank, from, before)) != NULL) {
+		shutdown(c->fd, SHUT_RD);
+		c->told = true;
+		n--;
+	}
+	pthread_mutex_unlock(&sv->lock);
+}
+
+/* Those of w's rank and address who wait until w, w too. */
+static unsigned waiting_until(const struct server *sv, const struct waiting *w)
+{
+	unsigned n = 0;
+
+	for (const struct waiting *o = sv->door.list; o <= w; o++)
+		n += o->ready && o->rank == w->rank &&
+		     door_same_host(o->peer, w->peer);
+	return n;
+}
+
 /* Give place i of those who wait a thread. */
 static int let_in(struct server *sv, size_t i, struct err *e)
 {
@@ -914,6 +968,9 @@ static unsigned let_all_in(struct server *sv, enum http_rank rank, struct err *e
 		if (!w->ready || w->rank != rank || w->not_before_ms > now) {
 			i++;
 		} else if (has_enough(sv, w)) {
+			/* a client may keep connections that it has no use for
+			 * any more, and want another */
+			make_room(sv, rank, w->peer, waiting_until(sv, w));
 			w->not_before_ms = now + DOOR_AGAIN_MS;
 			i++;
 		} else if (!has_place(sv, rank)) {
@@ -929,45 +986,6 @@ static unsigned let_all_in(struct server *sv, enum http_rank rank, struct err *e
 	return outside;
 }
 
-/* Whether one of that rank could have the place of c. */
-static bool may_follow(const struct server *sv, const struct conn *c,
-		       enum http_rank rank)
-{
-	return c->rank == rank || sv->of_rank[c->rank] > sv->s->kept[c->rank];
-}
-
-/* Who owes us something since before, and for longest; with the lock. */
-static struct conn *owes_longest(const struct server *sv, enum http_rank rank,
-				 int64_t before)
-{
-	struct conn *oldest = NULL;
-
-	for (struct conn *c = sv->conns; c != NULL; c = c->next)
-		if (c->fd >= 0 && !c->told && may_follow(sv, c, rank) &&
-		    c->owes_since != 0 && c->owes_since <= before &&
-		    (oldest == NULL || c->owes_since < oldest->owes_since))
-			oldest = c;
-	return oldest;
-}
-
-/* n of that rank wait for a place: as many of those who owe us something go,
- * when they have had their time. */
-static void make_room(struct server *sv, enum http_rank rank, unsigned n)
-{
-	int64_t before = now_ms() - HTTP_CROWDED_MS;
-	struct conn *c;
-
-	pthread_mutex_lock(&sv->lock);
-	for (c = sv->conns; c != NULL; c = c->next)
-		n -= n > 0 && c->told && may_follow(sv, c, rank);
-	while (n > 0 && (c = owes_longest(sv, rank, before)) != NULL) {
-		shutdown(c->fd, SHUT_RD);
-		c->told = true;
-		n--;
-	}
-	pthread_mutex_unlock(&sv->lock);
-}
-
 /* Let in whoever may come in, the highest rank first. */
 static void fill_places(struct server *sv, struct err *e)
 {
@@ -977,7 +995,7 @@ static void fill_places(struct server *sv, struct err *e)
 		unsigned outside = let_all_in(sv, (enum http_rank)r, e);
 
 		if (outside > 0)
-			make_room(sv, (enum http_rank)r, outside);
+			make_room(sv, (enum http_rank)r, NULL, outside);
 		crowded = crowded || outside > 0;
 	}
 	sv->crowded = crowded;

@@ -22,8 +22,10 @@
 #include "node/layout.h"
 #include "node/pushed.h"
 
-#define CONNS_MAX 32
-#define CONNS_PEER_MAX 28 /* an engine takes three an image, or three in all */
+/* An engine takes three in all; with containerd's image store six an image, of
+ * which those that are through stay open: twenty images at once. */
+#define CONNS_MAX 128
+#define CONNS_PEER_MAX 120
 #define IDLE_MS 30000
 #define AGAIN_MS 5000
 #define BEFORE_MS 5000 /* of the version before, to say which it is */
@@ -562,6 +564,7 @@ static int registry_serve(struct registry *r, struct err *e)
 		.stop_fd = r->stop_fd,
 		.max_conns = CONNS_MAX,
 		.max_per_peer = CONNS_PEER_MAX,
+		.max_waiting = CONNS_MAX,
 		.body_max = 64u << 10,
 		.idle_ms = IDLE_MS,
 		.body_ms = IDLE_MS,

@@ -907,7 +907,51 @@ static bool is_served(struct stream *s)
 	return served;
 }
 
-/* Silence that is not idleness: half a request keeps its place. */
+/* Connections that a client keeps for nothing are no reason to keep itself
+ * waiting; what others have is theirs. */
+static void thrifty(void)
+{
+	struct site site;
+	struct stream *s[2], *other, *more[2];
+	int64_t before;
+	struct err e = ERR_INIT;
+	bool served[2];
+	char c;
+
+	site_start(&site, 8, 60000, 60000);
+	site.s.max_per_peer = 2;
+	other = visit_from(&site, "127.0.0.22", GET("/"));
+	is_served(other);
+	for (int i = 0; i < 2; i++) {
+		s[i] = visit_from(&site, "127.0.0.2", GET("/"));
+		is_served(s[i]);
+	}
+	before = now_ms();
+	for (int i = 0; i < 2; i++)
+		more[i] = visit_from(&site, "127.0.0.2", GET("/"));
+	for (int i = 0; i < 2; i++)
+		served[i] = is_served(more[i]);
+	checkf(served[0] && served[1] && now_ms() - before < 30000,
+	       "an address that has enough makes room of its own",
+	       "%d %d, %d ms", served[0], served[1], (int)(now_ms() - before));
+	check(stream_read(s[0], &c, 1, now_ms() + CHECK_PATIENCE_MS, &e) == 0 &&
+		      stream_read(s[1], &c, 1, now_ms() + CHECK_PATIENCE_MS,
+				  &e) == 0,
+	      "which is closed", e.msg);
+	check(stream_write(other, GET("/"), strlen(GET("/")),
+			   now_ms() + CHECK_PATIENCE_MS, &e) == 0 &&
+		      is_served(other),
+	      "and another's is not", e.msg);
+	stream_close(other);
+	for (int i = 0; i < 2; i++) {
+		stream_close(s[i]);
+		stream_close(more[i]);
+	}
+	site_tell_stop(&site);
+	site_end(&site);
+}
+
+/* Half a request is no place for another address. */
 static void greedy(void)
 {
 	struct site site;
@@ -1228,6 +1272,7 @@ int main(void)
 	stopping();
 	crowd();
 	greedy();
+	thrifty();
 	held();
 	ranks();
 	admitted();
