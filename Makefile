@@ -481,24 +481,42 @@ fuzz: $(addprefix build/fuzzer/,$(FUZZERS)) | deps
 	@build-aux/fuzz.sh $(FUZZ_SECONDS) $(FUZZERS)
 
 # Both compilers against musl's headers, as the product sees them; every header
-# alone; every test against glibc's.
+# alone; every test against glibc's.  What had none, and has not changed, is not
+# looked at again.
 WARN_SRC  = main.c $(SRC) build/assets.c build-aux/anchors.c
 WARN_TEST = $(wildcard tests/*.c tests/unit/*.c tests/fuzz/*.c)
+WARN_FLAGS = $(OWN_FLAGS) $(CFLAGS) -Werror
+WARN_DEPS = -MMD -MP -MT $@ -MF $(@:.ok=.d)
 CLANG_MUSL = $(CLANG) --target=$(shell uname -m)-linux-musl -nostdlibinc -isystem $(MUSL_INC)
 
 warnings: $(addprefix build/warn/,$(addsuffix .ok,$(WARN_SRC) $(HEADERS) $(WARN_TEST)))
 	@echo "no warnings in $(words $^) files"
 
-build/warn/tests/%.c.ok: tests/%.c FORCE | deps build/.bearssl build/.cjson build/.libyaml
-	@$(HOSTCC) $(OWN_FLAGS) -Werror -O1 -fsyntax-only $<
-	@$(CLANG) $(OWN_FLAGS) -Werror -O1 -fsyntax-only $<
+build/warn/flags: FORCE | tools
+	@mkdir -p $(@D)
+	@$(call keep,$@,$(CC) $(HOSTCC) $(CLANG_MUSL) $(WARN_FLAGS) $(REL_FLAGS))
 
-build/warn/%.c.ok: %.c FORCE | deps build/.bearssl build/.cjson build/.libyaml build/version.h
-	@$(CC) $(OWN_FLAGS) -Werror $(REL_FLAGS) -include build/version.h -c -o /dev/null $<
-	@$(CLANG_MUSL) $(OWN_FLAGS) -Werror -Os -include build/version.h -fsyntax-only $<
+build/warn/main.c.ok: private OWN_FLAGS += -include build/version.h
+build/warn/main.c.ok: main.c build/version.h
 
-build/warn/%.h.ok: %.h FORCE | deps build/.bearssl build/.cjson build/.libyaml
-	@$(CC) $(OWN_FLAGS) -Werror -include $< -fsyntax-only -x c /dev/null
+build/warn/tests/%.c.ok: tests/%.c build/warn/flags | deps build/.bearssl build/.cjson build/.libyaml
+	@mkdir -p $(@D)
+	@$(HOSTCC) $(WARN_FLAGS) -O1 -fsyntax-only $(WARN_DEPS) $<
+	@$(CLANG) $(WARN_FLAGS) -O1 -fsyntax-only $<
+	@touch $@
+
+build/warn/%.c.ok: %.c build/warn/flags | deps build/.bearssl build/.cjson build/.libyaml
+	@mkdir -p $(@D)
+	@$(CC) $(WARN_FLAGS) $(REL_FLAGS) $(WARN_DEPS) -c -o /dev/null $<
+	@$(CLANG_MUSL) $(WARN_FLAGS) -Os -fsyntax-only $<
+	@touch $@
+
+build/warn/%.h.ok: %.h build/warn/flags | deps build/.bearssl build/.cjson build/.libyaml
+	@mkdir -p $(@D)
+	@$(CC) $(WARN_FLAGS) $(WARN_DEPS) -include $< -fsyntax-only -x c - </dev/null
+	@touch $@
+
+-include $(wildcard $(addsuffix /*.d,build/warn build/warn/* build/warn/*/*))
 
 # Kept between runs although only implicit rules name them.
 .SECONDARY:
