@@ -157,7 +157,7 @@ test check: azswarm | deps
 # Other people's clients and servers that are too large for every run.
 conformance: azswarm | deps
 	@build-aux/deps.sh tests/conformance.deps
-	@tests/run $(basename $(patsubst tests/%,%,$(wildcard tests/conformance/*.sh))) sh/requests
+	@tests/run $(basename $(patsubst tests/%,%,$(wildcard tests/conformance/*.sh))) sh/commands sh/requests
 
 # An attack on a helper and an agent; sh/hostile is a tenth of it.
 hostile: azswarm build/bench/ask_tool | deps
