@@ -60,7 +60,7 @@ mkdir -p elsewhere/deeper
 (cd "$SRCDIR" && find . \( -path ./build -o -path ./dist \) -prune -o -type f \
 	! -path './azswarm*' -print0) | tar -C "$SRCDIR" --null -T - -cf - | tar -C elsewhere/deeper -xf -
 find elsewhere -type f -exec touch -d '2001-02-03 04:05:06' {} +
-(umask 077; env -u MAKEFLAGS TZ=Asia/Tokyo nice -n 10 make -C elsewhere/deeper JOBS=2 build/aarch64/azswarm \
+(umask 077; env -u MAKEFLAGS TZ=Asia/Tokyo make -C elsewhere/deeper JOBS=2 build/aarch64/azswarm \
 	BEARSSL_SRC="$SRCDIR/build/bearssl" CJSON_SRC="$SRCDIR/build/cjson" LIBYAML_SRC="$SRCDIR/build/libyaml" \
 	MUSL_AARCH64="$(realpath "$SRCDIR/build/musl-aarch64")" >elsewhere.log 2>&1)
 check "the same bytes in another folder, later" cmp "$arm" elsewhere/deeper/build/aarch64/azswarm

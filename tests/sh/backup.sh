@@ -2,7 +2,7 @@
 # engines, whose own words count; the sealed file is opened and made by somebody
 # else's cryptography (tests/sealed.py).
 # time: 400
-# alone: moves
+# at-most: 4 machines
 # needs: root, systemd-nspawn, python3-cryptography
 . "$SRCDIR/tests/lib.sh"
 . "$SRCDIR/tests/cluster.sh"

@@ -3,7 +3,7 @@
 # be.  What the image has of the machine that it was made of is looked for from
 # outside, with what Azure had told that machine and what it had become.
 # time: 420
-# alone: moves
+# at-most: 4 machines
 # needs: root, systemd-nspawn, curl, jq, dpkg-deb, python3
 . "$SRCDIR/tests/lib.sh"
 . "$SRCDIR/tests/cluster.sh"

@@ -1,7 +1,7 @@
 # The demo as a person runs it, with real machines where there can be some, and
 # on paper.  It checks what it shows; this, that it comes to its end.
 # time: 900
-# alone: machines
+# at-most: 4 machines
 . "$SRCDIR/tests/lib.sh"
 . "$SRCDIR/tests/cluster.sh"
 need jq

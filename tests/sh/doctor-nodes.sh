@@ -2,7 +2,7 @@
 # and stays as it was, then one thing after the other is not, and the line names
 # it and what mends it.  What Azure tells is sh/doctor's.
 # time: 400
-# alone: machines
+# at-most: 4 machines
 # needs: root, systemd-nspawn, jq
 . "$SRCDIR/tests/lib.sh"
 . "$SRCDIR/tests/cluster.sh"

@@ -2,7 +2,7 @@
 # service notices nothing.  Requests are counted by balancers of our own, tasks
 # by /proc, nodes by the engine on the master; the long form is 'make drill'.
 # time: 300
-# alone: moves
+# at-most: 4 machines
 # needs: root, systemd-nspawn, ip, jq, python3, curl
 . "$SRCDIR/tests/lib.sh"
 . "$SRCDIR/tests/cluster.sh"

@@ -2,7 +2,7 @@
 # the new ones, and only there; Docker is installed once, where packages can be had,
 # and runs on machines that reach none.
 # time: 240
-# alone: moves
+# at-most: 4 machines
 # needs: root, systemd-nspawn, curl, jq, dpkg-deb, python3, ssh
 . "$SRCDIR/tests/lib.sh"
 . "$SRCDIR/tests/cluster.sh"

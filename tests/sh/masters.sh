@@ -7,7 +7,7 @@
 # nothing of what it waits for and founds a second swarm after a minute; rows that
 # a swarm begun by force keeps are there for ever, and the old majority is back.
 # time: 420
-# alone: fleet
+# at-most: 4 machines
 # needs: root, systemd-nspawn, curl, jq, openssl
 . "$SRCDIR/tests/lib.sh"
 . "$SRCDIR/tests/cluster.sh"

@@ -2,7 +2,7 @@
 # one more and one less, and the monkey.  What the program claims is asked of
 # the engine on the master and of the tasks themselves.
 # time: 600
-# alone: moves
+# at-most: 4 machines
 # needs: root, systemd-nspawn, curl, jq
 . "$SRCDIR/tests/lib.sh"
 . "$SRCDIR/tests/cluster.sh"

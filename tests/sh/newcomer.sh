@@ -2,7 +2,7 @@
 # service at once, a look at it, 'azswarm down'.  And who presses Ctrl-C in the
 # middle, and runs the same again.
 # time: 400
-# alone: moves
+# at-most: 4 machines
 # needs: root, systemd-nspawn, curl, jq
 . "$SRCDIR/tests/lib.sh"
 . "$SRCDIR/tests/cluster.sh"

@@ -2,7 +2,7 @@
 # a loopback address of master and agent, which engines speak plain HTTP to.  What
 # docker's own file of credentials holds here reaches the node that pulls.
 # time: 300
-# alone: moves
+# at-most: 4 machines
 # needs: root, systemd-nspawn, busybox, jq, htpasswd, apt-get
 . "$SRCDIR/tests/lib.sh"
 . "$SRCDIR/tests/cluster.sh"

@@ -3,7 +3,7 @@
 # What they make of what the local Azure says is their word, not ours; and the
 # host keys that we write have to suit them.
 # time: 300
-# alone: moves
+# at-most: 4 machines
 # needs: root, systemd-nspawn, curl, jq, ssh
 . "$SRCDIR/tests/lib.sh"
 . "$SRCDIR/tests/cluster.sh"

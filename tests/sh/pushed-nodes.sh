@@ -2,7 +2,7 @@
 # service, pulled by a node that came later and by one that had lost it; and room on
 # their disks.
 # time: 200
-# alone: moves
+# at-most: 4 machines
 # needs: root, systemd-nspawn, jq, skopeo
 . "$SRCDIR/tests/lib.sh"
 . "$SRCDIR/tests/cluster.sh"

@@ -2,7 +2,7 @@
 # our helper and agent in their units.  What is asked is answered by the
 # engine on the master, by ssh and by curl, not by us.
 # time: 600
-# alone: machines
+# at-most: 4 machines
 # needs: root, systemd-nspawn
 . "$SRCDIR/tests/lib.sh"
 . "$SRCDIR/tests/cluster.sh"

@@ -3,7 +3,7 @@
 # replacement that was interrupted goes on; one that would cost the majority is
 # refused.
 # time: 600
-# alone: fleet
+# at-most: 4 machines
 # needs: root, systemd-nspawn, curl, jq, python3
 . "$SRCDIR/tests/lib.sh"
 . "$SRCDIR/tests/cluster.sh"

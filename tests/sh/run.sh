@@ -50,6 +50,22 @@ a_test beside <<'E'
 echo 'ok beside one'
 sleep 4
 E
+for n in a b c d; do
+	a_test "two-$n" <<'E'
+# at-most: 2 rooms
+n=0
+until mkdir "$OUT/room-$n" 2>/dev/null || [ $n -eq 2 ]; do n=$((n + 1)); done
+[ $n -lt 2 ] && echo "ok two room" || echo "not ok two room: both are taken"
+m=0
+until [ -e "$OUT/both" ] || [ $m -gt 50 ]; do
+	[ ! -d "$OUT/room-0" ] || [ ! -d "$OUT/room-1" ] || touch "$OUT/both"
+	m=$((m + 1))
+	sleep 0.1
+done
+sleep 0.6
+rmdir "$OUT/room-$n"
+E
+done
 for n in a b c; do
 	a_test "alone-$n" <<'E'
 # alone: noise
@@ -91,6 +107,8 @@ expect "processes left behind, in a session of their own" 1 \
 same "the one beside it is not blamed" '2 passed, 1 failed' "$(last)"
 same "and they are ended" '' "$(ps -eo args= | grep -x 'sleep 61\.25')"
 expect "tests that want to be alone" 0 '' env TEST_JOBS=3 tests/run 'alone-.*'
+expect "tests of which two are the most" 0 '' env TEST_JOBS=4 tests/run 'two-.*'
+check "and two there were" test -e "$OUT/both"
 expect "tests that want company" 0 '' env TEST_JOBS=3 tests/run 'together-.*'
 rm -f "$OUT"/together-*
 expect "no company with one at a time" 1 'not ok together one: nobody' \

@@ -2,7 +2,7 @@
 # SSH by the program alone.  What it claims is asked of the engine on the
 # master, of the tasks themselves, of curl and of an unmodified docker CLI.
 # time: 500
-# alone: machines
+# at-most: 4 machines
 # needs: root, systemd-nspawn, curl, jq, redis-server, python3
 . "$SRCDIR/tests/lib.sh"
 . "$SRCDIR/tests/cluster.sh"

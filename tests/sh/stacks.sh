@@ -1,7 +1,7 @@
 # Stacks on a cluster of real machines: a compose file of three services, changed, gone
 # wrong, made smaller, removed; what azswarm says is asked of the engines there.
 # time: 500
-# alone: machines
+# at-most: 4 machines
 # needs: root, systemd-nspawn, busybox, jq
 . "$SRCDIR/tests/lib.sh"
 . "$SRCDIR/tests/cluster.sh"

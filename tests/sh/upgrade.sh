@@ -3,7 +3,7 @@
 # that does not come up is put back.  Nodes are counted by the engine's own IDs,
 # requests by balancers of our own; what stands on a machine is read there.
 # time: 300
-# alone: fleet
+# at-most: 4 machines
 # needs: root, systemd-nspawn, ip, jq, python3, curl
 . "$SRCDIR/tests/lib.sh"
 . "$SRCDIR/tests/cluster.sh"

@@ -590,8 +590,8 @@ static void *site_thread(void *arg)
 	return NULL;
 }
 
-static void site_start(struct site *site, unsigned max_conns, int64_t idle_ms,
-		       int64_t body_ms)
+static void site_make(struct site *site, unsigned max_conns, int64_t idle_ms,
+		      int64_t body_ms)
 {
 	struct err e = ERR_INIT;
 
@@ -608,9 +608,21 @@ static void site_start(struct site *site, unsigned max_conns, int64_t idle_ms,
 	};
 	site->s.stop_fd = eventfd(0, EFD_CLOEXEC);
 	site->s.listen_fd = tcp_listen("127.0.0.1", &site->port, NULL, &e);
-	if (site->s.listen_fd < 0 ||
-	    pthread_create(&site->thread, NULL, site_thread, site) != 0)
+	if (site->s.listen_fd < 0)
 		abort();
+}
+
+static void site_begin(struct site *site)
+{
+	if (pthread_create(&site->thread, NULL, site_thread, site) != 0)
+		abort();
+}
+
+static void site_start(struct site *site, unsigned max_conns, int64_t idle_ms,
+		       int64_t body_ms)
+{
+	site_make(site, max_conns, idle_ms, body_ms);
+	site_begin(site);
 }
 
 static void site_tell_stop(struct site *site)
@@ -1188,9 +1200,10 @@ static void silence(void)
 	struct stream *s[40], *first, *other;
 	unsigned gone = 0, before;
 
-	site_start(&site, 2, 60000, 60000);
-	before = threads();
+	site_make(&site, 2, 60000, 60000);
 	site.s.max_waiting = 12;
+	site_begin(&site);
+	before = threads();
 	first = visit_from(&site, "127.0.0.3", "");
 	for (int i = 0; i < 40; i++)
 		s[i] = visit_from(&site, "127.0.0.2", "");
