@@ -65,6 +65,7 @@ closed()	# PORT: curl's word for a connection that is refused
 # ---- a cluster --------------------------------------------------------------------
 
 swarm_machines=qemu
+export SHARE_NAME=none
 swarm_azure
 must keys az keys
 must deploy-storage az deploy-storage
@@ -117,10 +118,23 @@ services:
       placement: {constraints: [node.role==worker]}
 Y
 
-# ---- one task, and both agents answer --------------------------------------------
+# ---- the services of the commands --------------------------------------------------
 
 public=$(az list-endpoints --output tsv | awk -F'\t' '/agents-lb/ { print $2 }')
+expect deploy-replicated-service 0 'service replicated: 8 of 8 tasks run' "$AZSWARM" deploy-replicated-service
+AZSWARM_IMAGE=$(on master0 docker service inspect replicated --format '{{.Spec.TaskTemplate.ContainerSpec.Image}}')
+check 'port 80 from outside' wait_for 60 curl -sf -m 20 -o /dev/null "http://$public/healthz"
+expect 'scaled to one' 0 '1 of 1 tasks run' "$AZSWARM" scale-service-1
+same 'one, wherever it is' 1 "$(count replicated)"
+has=$(tasks replicated | cut -d' ' -f1)
+task=$(of replicated "$has")
+same 'and always it that answers' "20 $task" "$(from "$public" 80 20)"
+expect destroy-service 0 'service replicated removed' "$AZSWARM" destroy-service
+
+# ---- one task, and both agents answer --------------------------------------------
+
 same 'closed at first' 7 "$(closed 443)"
+export AZSWARM_IMAGE
 expect deploy-stack 0 'service mesh_web: 1 of 1 tasks run' "$AZSWARM" deploy-stack mesh.yml
 same 'published by the mesh, says the engine' 'ingress 443/tcp' "$(on master0 docker service inspect mesh_web \
 	--format '{{range .Endpoint.Ports}}{{.PublishMode}} {{.PublishedPort}}/{{.Protocol}}{{end}}')"
@@ -158,17 +172,6 @@ same 'and to UDP' '' "$(says 5353 a)"
 address=$(on master0 docker node inspect "$lacks" --format '{{.Status.Addr}}')
 same 'nobody is there on the agent either' 7 "$(nsenter --net="/run/netns/$net" \
 	curl -s -m 10 -o /dev/null "http://$address:443/"; echo $?)"
-
-# ---- the services of the commands --------------------------------------------------
-
-expect deploy-replicated-service 0 'service replicated: 8 of 8 tasks run' "$AZSWARM" deploy-replicated-service
-check 'port 80 from outside' wait_for 60 curl -sf -m 20 -o /dev/null "http://$public/healthz"
-expect 'scaled to one' 0 '1 of 1 tasks run' "$AZSWARM" scale-service-1
-same 'one, wherever it is' 1 "$(count replicated)"
-has=$(tasks replicated | cut -d' ' -f1)
-task=$(of replicated "$has")
-same 'and always it that answers' "20 $task" "$(from "$public" 80 20)"
-expect destroy-service 0 'service replicated removed' "$AZSWARM" destroy-service
 
 swarm_end
 exit $((test_failures != 0))
