@@ -12,12 +12,25 @@ set -eu
 folder=$1
 shift
 
+# With what a script reads from beside itself in that place: it will be alone.
+whole()		# FILE
+{
+	awk -v beside="${1%/*}" '
+	/^\. "\$\{0%\/\*\}\/[a-z]+"$/ {
+		sub(/.*\//, ""); sub(/"$/, "")
+		while ((getline line <(beside "/" $0)) > 0)
+			print line
+		next
+	}
+	{ print }' "$1"
+}
+
 # Comments of shell and YAML that have a line of their own.  After '#' and no
 # space comes what a program reads.
 shorter()	# FILE
 {
 	case $1 in
-	*/cloud-init/* | */machines/*) sed '/^[[:space:]]*#\( \|$\)/d' "$1" ;;
+	*/cloud-init/* | */machines/*) whole "$1" | sed '/^[[:space:]]*#\( \|$\)/d' ;;
 	*/azure/*) sed '/^#/d; s/^[[:space:]]*//' "$1" ;;
 	*)	cat "$1" ;;
 	esac

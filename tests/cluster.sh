@@ -3,7 +3,7 @@
 #
 # Needs AZSWARM (the program) and SRCDIR.  azure_start sets:
 #	azure_dir	state of the local Azure
-#	azure_machines	nspawn, or paper
+#	azure_machines	nspawn or qemu, or paper
 #	azure_net	name of its machines' network, after its directory
 
 # Nobody here asks the machine it runs on who it is (sh/metadata).
@@ -11,13 +11,15 @@ export AZURE_POD_IDENTITY_AUTHORITY_HOST="${AZURE_POD_IDENTITY_AUTHORITY_HOST:-h
 
 azure_pid= azure_born= azure_dir= azure_net= azure_machines=
 
-# azure_able: may this host boot nspawn machines?  Says why not.
+# azure_able [qemu]: may this host boot nspawn machines, or those?  Says why not.
 azure_able()
 {
+	able_by=systemd-nspawn
+	[ "${1:-nspawn}" != qemu ] || able_by=qemu-system-x86_64
 	if [ "$(id -u)" -ne 0 ]; then
 		echo 'not root'
-	elif ! command -v systemd-nspawn >/dev/null; then
-		echo 'no systemd-nspawn'
+	elif ! command -v $able_by >/dev/null; then
+		echo "no $able_by"
 	elif ! command -v jq >/dev/null; then
 		echo 'no jq'
 	else
@@ -26,7 +28,7 @@ azure_able()
 	return 1
 }
 
-# azure_start DIR nspawn|paper [ARGUMENT...]: of the emulator
+# azure_start DIR nspawn|qemu|paper [ARGUMENT...]: of the emulator
 azure_start()
 {
 	azure_dir=$1 azure_machines=$2
@@ -34,7 +36,7 @@ azure_start()
 	mkdir -p -m 700 "$azure_dir"
 	azure_net=$(printf %s "$(realpath "$azure_dir")" | sha256sum | cut -c 1-8)
 	set -- --dir "$azure_dir" --listen 127.0.0.1:0 "$@"
-	[ "$azure_machines" = paper ] || set -- "$@" --machines nspawn
+	[ "$azure_machines" = paper ] || set -- "$@" --machines "$azure_machines"
 	rm -f "$azure_dir.out"	# the last one was ready, too
 	: >"$azure_dir.out"
 	"$AZSWARM" emulator "$@" >"$azure_dir.out" 2>"$azure_dir.err" </dev/null &
@@ -78,8 +80,8 @@ azure_stop()
 	wait "$azure_pid" 2>/dev/null
 	azure_pid=
 	# had it been killed, its network would still be there
-	if [ "$azure_machines" = nspawn ] && [ -x "$azure_dir/driver-nspawn" ]; then
-		"$azure_dir/driver-nspawn" down "$azure_net" "$azure_dir"
+	if [ "$azure_machines" != paper ] && [ -x "$azure_dir/driver-$azure_machines" ]; then
+		"$azure_dir/driver-$azure_machines" down "$azure_net" "$azure_dir"
 	fi
 }
 
@@ -115,7 +117,7 @@ unplug()
 {
 	unplugged=
 	for f in $(find "$azure_dir" -name machine.json); do
-		"$azure_dir/driver-nspawn" cut "$(jq -r .name "$f")" "$(dirname "$f")" &
+		"$azure_dir/driver-$azure_machines" cut "$(jq -r .name "$f")" "$(dirname "$f")" &
 		unplugged="$unplugged $!"
 	done
 	# shellcheck disable=SC2086
@@ -128,7 +130,7 @@ on()
 	machine=$1
 	shift
 	dir=$(machine_dir "$machine") || { echo "no machine $machine" >&2; return 1; }
-	"$azure_dir/driver-nspawn" exec "$machine" "$dir" -- "$@"
+	"$azure_dir/driver-$azure_machines" exec "$machine" "$dir" -- "$@"
 }
 
 # nodes: host name, state and availability of each node, from the engine on

@@ -35,10 +35,12 @@ ask()		# SERVICE MACHINE PATH: of the first task there
 	on "$2" nsenter -n -t "$ask_pid" curl -sf -m 10 "http://127.0.0.1:8000$3"
 }
 
+swarm_machines=nspawn	# what they are; qemu has to be asked for
+
 # swarm_azure [ARGUMENT...]: the local Azure, in ./azure; sets root, top, net
 swarm_azure()
 {
-	"$SRCDIR/assets/machines/nspawn" root >root.log 2>&1 || {
+	"$SRCDIR/assets/machines/$swarm_machines" root >root.log 2>&1 || {
 		not_ok root "$(tail -n 3 root.log | tr '\n' ' ')"
 		exit 1
 	}
@@ -47,7 +49,7 @@ swarm_azure()
 	mkdir run
 	export XDG_CACHE_HOME="$top/cache" XDG_RUNTIME_DIR="$top/run" DOCKER_CHANNEL=distro AGENT_COUNT=2
 	at_exit azure_stop
-	azure_start "$top/azure" nspawn "$@" || { not_ok start 'no local Azure'; exit 1; }
+	azure_start "$top/azure" "$swarm_machines" "$@" || { not_ok start 'no local Azure'; exit 1; }
 	net=azs-$azure_net
 }
 
@@ -86,7 +88,7 @@ ids()		# MASTER: host name and ID of each node, in a row
 
 driver()	# VERB MACHINE: what happens to it, and Azure has no part in
 {
-	"$azure_dir/driver-nspawn" "$1" "$2" "$(machine_dir "$2")" >"driver-$2.log" 2>&1
+	"$azure_dir/driver-$azure_machines" "$1" "$2" "$(machine_dir "$2")" >"driver-$2.log" 2>&1
 }
 
 # Machines whose load balancer asks every second, or so they are told: all that

@@ -83,6 +83,17 @@ driver=$SRCDIR/assets/machines/nspawn
 check "comments are left out" sh -c "! grep -q '^[[:space:]]*# ' nspawn && test -s nspawn"
 same "but not what a script reads of itself" "$(sh "$driver" 2>&1 | tee usage)" "$(sh ./nspawn 2>&1)"
 check "which is something" grep -q 'nspawn create' usage
+# One that reads another is one file, and would make the same root.
+driver=$SRCDIR/assets/machines/qemu
+"$SRCDIR/build-aux/assets.sh" assets "$driver" | sed -n '/^ /{s/0x\|,//g;p}' | xxd -r -p |
+	gunzip >driver-qemu
+expect "a driver that reads another is one" 2 'usage: qemu create' sh ./driver-qemu
+recipe()	# FILE...: what names its root
+{
+	cat "$@" | sed -n '/^#recipe: begin/,/^#recipe: end/{/^[[:space:]]*#\( \|$\)/!p}'
+}
+same "and would make the same root" "$(recipe "${driver%/*}/nspawn" "$driver")" "$(recipe driver-qemu)"
+check "which is something, too" sh -c '[ "$1" -eq 2 ]' - "$(recipe driver-qemu | grep -c '^packages=')"
 
 # ---- the same bytes wherever it is built ----
 

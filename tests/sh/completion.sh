@@ -44,7 +44,7 @@ same "bash: values, = just typed" 'json table tsv' "$(offers 'azswarm list-agent
 same "bash: a setting of two words" 'auto off' "$(offers 'azswarm params --rebalance ')"
 same "bash: a setting that is yes or no" 'false true' "$(offers 'azswarm keys --own-key ')"
 same "bash: a setting of any value" '' "$(offers 'azswarm params --location ')"
-same "bash: a driver" 'nspawn' "$(offers 'azswarm emulator --machines ')"
+same "bash: a driver" 'nspawn qemu' "$(offers 'azswarm emulator --machines ')"
 same "bash: a word" 'leave' "$(offers 'azswarm agent ')"
 same "bash: shells" 'bash fish zsh' "$(offers 'azswarm completion ')"
 same "bash: topics of help" 'settings sign-in sizes' "$(offers 'azswarm help s' | tr ' ' '\n' | grep '^s[ei]' | xargs)"
