@@ -92,14 +92,17 @@ class Engine:
                      'Status': {'State': 'running', 'Timestamp': now()}}
                     for s in self.swarm['services'].values()
                     for i in range(s['Spec']['Mode'].get('Replicated', {}).get('Replicas', 0))]
-        name = json.loads(query['filters'][0])['service'][0]
-        mode = self.swarm['services'][self.find('services', name)]['Spec']['Mode']
-        n = mode['Replicated'].get('Replicas', 1) if 'Replicated' in mode else len(NODES)
-        return [self.task(i) for i in range(n)]
+        asked = json.loads(query['filters'][0])
+        of = (self.services(query) if 'label' in asked else
+              [self.swarm['services'][self.find('services', asked['service'][0])]])
+        return [self.task(i, s['ID']) for s in of for i in range(self.wanted(s['Spec']['Mode']))]
 
-    def task(self, i):
+    def wanted(self, mode):
+        return mode['Replicated'].get('Replicas', 1) if 'Replicated' in mode else len(NODES)
+
+    def task(self, i, service=''):
         return {'ID': 't%024d' % i, 'CreatedAt': BEFORE, 'DesiredState': 'running', 'Slot': i + 1,
-                'NodeID': self.node(*NODES[0])['ID'],
+                'ServiceID': service, 'NodeID': self.node(*NODES[0])['ID'],
                 'Status': {'State': 'running', 'Timestamp': now(),
                            'ContainerStatus': {'ContainerID': '%064x' % i}}}
 
