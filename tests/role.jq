@@ -38,9 +38,11 @@ def action: .method as $method |
 	(map(ascii_downcase) | rindex("providers")) as $at |
 	if $at != null then .[$at + 1:] | of_provider($method) else of_manager($method) end | renamed;
 
+# A text, and those of the variables in it.
+def told($variables): ., (scan("variables\\('([^']*)'\\)")[0] as $v | $variables[$v] | .. | strings | told($variables));
+
 # To name a resource of Microsoft.Network in another is to join them.
-def joined($variables): .type as $own | .properties | .. | strings |
-	(., (scan("variables\\('([^']*)'\\)")[0] as $v | $variables[$v] | .. | strings)) |
+def joined($variables): .type as $own | .properties | .. | strings | told($variables) |
 	scan("resourceId\\('(Microsoft\\.Network/[^']*)'")[0] |
 	select(startswith($own + "/") | not) | . + "/join/action";
 

@@ -155,6 +155,8 @@ for word in deallocate start; do
 done >recover
 # what ports that follow ask for, and what Azure names to follow that
 printf '{"method":"GET","url":"https://a/subscriptions/S/providers/Microsoft.Network/locations/eastus/operations/O"}\n' >ports
+# and a deployment that keeps a pool which somebody put the agents into
+printf '{"method":"POST","url":"https://a/subscriptions/S/resourceGroups/G/providers/Microsoft.Network/loadBalancers/agents-lb/inboundNatPools/P/join"}\n' >>ports
 role_of()	# FILE...: the actions that these exchanges need
 {
 	jq -nr --slurpfile template "$SRCDIR/assets/arm/cluster.json" -f "$SRCDIR/tests/role.jq" "$@"

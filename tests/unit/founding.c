@@ -227,7 +227,7 @@ static void answers(void)
 		  "404 ContainerNotFound" },
 		{ 404, "", LIFE_UNKNOWN, LIFE_NOT_TOLD, "404 Not Found" },
 		{ 403, "AuthenticationFailed", LIFE_UNKNOWN, LIFE_NOT_TOLD,
-		  "expired, or its key another one" },
+		  "expired, or its key no more" },
 		{ 403, "AuthorizationFailure", LIFE_UNKNOWN, LIFE_NOT_TOLD, "403" },
 		{ 403, "UnauthorizedBlobOverwrite", LIFE_UNKNOWN, LIFE_TAKEN, "" },
 		{ 409, "BlobAlreadyExists", LIFE_UNKNOWN, LIFE_TAKEN, "" },
