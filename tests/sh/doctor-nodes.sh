@@ -57,7 +57,9 @@ line 'quorum' '^ok\|swarm quorum\|1 of 1 managers answer, 1 are needed, master0 
 line 'registries' '^ok\|machines registry\|the engines of 4 machines have our image and what was pushed'
 line 'nodes' '^ok\|swarm nodes\|all 4 machines that run'
 
-# What the machines say of themselves: a thing for each.
+# What the machines say of themselves: a thing for each.  Who would take a machine
+# without room out of service goes first.
+on master0 systemctl stop swarm-helper
 on agents000000 sh -c 'printf "#!/bin/sh\nexec /bin/date -d \"+2 minutes\" \"\$@\"\n" >/usr/local/bin/date
 	chmod 755 /usr/local/bin/date; cp /run/cloud-init/result.json /run/kept
 	echo "{\"v1\":{\"datasource\":\"x\",\"errors\":[\"(scripts_user, it failed)\"]}}" >/run/cloud-init/result.json'
@@ -67,7 +69,6 @@ on agents000001 sh -c 'mount -t tmpfs -o size=64m,nr_inodes=200 tmpfs /var/lib/d
 on agents000002 sh -c 'iptables -I INPUT -p udp --dport 4789 -j DROP; systemctl stop swarm-firewall
 	mv /run/cloud-init/result.json /run/kept'
 on agents000000 ip link set dev host0 mtu 1300
-on master0 systemctl stop swarm-helper
 check 'its agent has seen it' wait_for 30 full
 heard()		# by the load balancer, which asks in its own time
 {
