@@ -85,20 +85,6 @@ azure_stop()
 	fi
 }
 
-# must CASE COMMAND...: for a test, the rest of which makes no sense without it
-must()
-{
-	must_case=$1
-	shift
-	if "$@" >out 2>&1 </dev/null; then
-		ok "$must_case"
-	else
-		not_ok "$must_case" "$(tail -n 8 out | tr '\n' ' ')"
-		tail -n 40 "$azure_dir/emulator.log"
-		exit 1
-	fi
-}
-
 # machine_dir NAME: where the machine of that name lives
 machine_dir()
 {

@@ -61,6 +61,20 @@ npm_modules()	# SET
 	export NODE_PATH
 }
 
+# must CASE COMMAND...: for a test, the rest of which makes no sense without it
+must()
+{
+	must_case=$1
+	shift
+	if "$@" >out 2>&1 </dev/null; then
+		ok "$must_case"
+	else
+		not_ok "$must_case" "$(tail -n 8 out | tr '\n' ' ')"
+		[ -z "${azure_dir:-}" ] || tail -n 40 "$azure_dir/emulator.log"
+		exit 1
+	fi
+}
+
 # Run a command; the case holds when its exit code is STATUS and the extended
 # regular expression is found in what it printed (stdout and stderr, kept in
 # ./out; '' asks for nothing).

@@ -96,26 +96,7 @@ for m in master0 agents000000 agents000001; do
 done
 same 'of another version than this host runs' '' "$(on agents000000 uname -r | grep -xF "$(uname -r)")"
 
-cat >echo.c <<'C'
-#include <netinet/in.h>
-#include <sys/socket.h>
-
-int main(void)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(53) }, from;
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-	socklen_t n = sizeof(from);
-	char text[2048];
-	ssize_t k;
-
-	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
-		return 1;
-	while ((k = recvfrom(fd, text, sizeof(text), 0, (struct sockaddr *)&from, &n)) >= 0)
-		sendto(fd, text, (size_t)k, 0, (struct sockaddr *)&from, n);
-	return 1;
-}
-C
-cc -static -s -o echo echo.c 2>cc.err || not_ok 'echo.c' "$(cat cc.err)"
+cc -static -s -o echo "$SRCDIR/tests/udp_echo.c" 2>cc.err || not_ok udp_echo.c "$(cat cc.err)"
 for m in agents000000 agents000001; do
 	tar -c echo | on $m docker import -c 'ENTRYPOINT ["/echo"]' - echo:test >/dev/null
 done

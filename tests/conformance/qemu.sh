@@ -24,17 +24,6 @@ end_machines()
 
 in_one() { "$driver" exec one "$one" -- "$@"; }
 in_two() { "$driver" exec two "$two" -- "$@"; }
-must()		# CASE COMMAND...: all else wants it
-{
-	must_case=$1
-	shift
-	if "$@" >out 2>&1 </dev/null; then
-		ok "$must_case"
-	else
-		not_ok "$must_case" "$(tail -n 5 out | tr '\n' ' ')"
-		exit 1
-	fi
-}
 
 expect "no verb" 2 'usage: qemu create' "$driver"
 expect "status of none" 0 '^absent$' "$driver" status two "$two"
