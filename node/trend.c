@@ -43,6 +43,7 @@ struct ring {
 	int64_t at_ms; /* of the counters below; 0: none */
 	struct figures_counts counts;
 	unsigned missed, skip;
+	bool fresh; /* there is no step before */
 	uint16_t points[TREND_SERIES][SLOTS];
 };
 
@@ -165,10 +166,12 @@ static void take_over(struct trends *t, struct trend *old, size_t n)
 
 		if (was != NULL && was->kind == t->all[i].kind) {
 			t->all[i].ring = was->ring;
+			t->all[i].ring->fresh = false;
 			was->ring = NULL;
 		}
 		if (t->all[i].ring == NULL) {
 			t->all[i].ring = xcalloc(1, sizeof(struct ring));
+			t->all[i].ring->fresh = true;
 			memset(t->all[i].ring->points, 0xff,
 			       sizeof(t->all[i].ring->points));
 		}
@@ -345,7 +348,7 @@ void trends_write_now(const struct trends *t, struct buf *out)
 	begin(t, "now", out);
 	for (size_t i = 0; i < t->n; i++) {
 		const struct ring *ring = t->all[i].ring;
-		bool same = true;
+		bool same = !ring->fresh;
 
 		for (int s = 0; s < TREND_SERIES; s++)
 			same = same &&

@@ -48,7 +48,7 @@ uint64_t trends_step(const struct trends *t);
 /*
  * As JSON, appended:
  *	{"n":STEP,"at":UNIX,"step":10,"now":{ID:[five],...}}	what is not as a
- *		step before; null is a gap
+ *		step before, and what was not there then; null is a gap
  *	{"n":STEP,"at":UNIX,"step":10,"series":{ID:[[...],five of them],...}}
  *		all points of nodes and services, the oldest first, and the
  *		newest of tasks; with id (not empty) all of that one only

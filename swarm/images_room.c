@@ -135,10 +135,21 @@ static int prune_node(struct pruning *p, const struct docker_node *node,
 
 /* ---- all of them ---- */
 
+static void say_where(const struct pruning *p, const struct docker_node *node,
+		      size_t i, size_t n, int64_t began)
+{
+	char *what = xasprintf("%s, node %zu of %zu", node->hostname, i, n);
+	int64_t now = now_ms();
+
+	ui_waiting(p->s->ui, what, now - began, now);
+	free(what);
+}
+
 /* One that cannot be asked does not keep the others from it; *e: the first. */
 static int prune_all(struct pruning *p, struct err *e)
 {
 	struct docker_node *nodes = NULL;
+	int64_t began = now_ms();
 	size_t n = 0, bad = 0;
 
 	if (docker_each(remote_docker(&p->r), "/services", take_service, p, e) < 0 ||
@@ -157,6 +168,7 @@ static int prune_all(struct pruning *p, struct err *e)
 		    trace_change(&p->s->trace, nodes[i].hostname,
 				 "images that nobody uses", e) < 0)
 			break;
+		say_where(p, &nodes[i], i + 1, n, began);
 		if (prune_node(p, &nodes[i], &why) == 0)
 			continue;
 		if (bad++ == 0)
@@ -164,6 +176,7 @@ static int prune_all(struct pruning *p, struct err *e)
 		else
 			ui_say(p->s->ui, "%s", why.msg);
 	}
+	ui_clear(p->s->ui);
 	free(nodes);
 	if (interrupt_requested() && e->kind == ERR_NONE)
 		err_set(e, ERR_INTR, "interrupted");

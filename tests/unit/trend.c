@@ -127,9 +127,10 @@ static void steps(void)
 	now_is(t,
 	       STEP(1, 1000) "\"now\":{\"n1\":[null,1024,null,null,1],"
 			     "\"n2\":[null,null,null,null,1],"
-			     "\"t1\":[null,2,null,null,null],\"web\":[null,2,"
-			     "null,null,2]}}",
-	       "first there is no rate");
+			     "\"t1\":[null,2,null,null,null],"
+			     "\"t2\":[null,null,null,null,null],"
+			     "\"web\":[null,2,null,null,2]}}",
+	       "first there is no rate, and all are told");
 
 	/* ten seconds, of which five of one processor; a tenth in the task */
 	trends_begin(t, &view, 1010);
