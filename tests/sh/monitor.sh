@@ -555,6 +555,13 @@ for n in 1 2 3 4 5 6; do
 	anew $n
 	becomes "6000 tasks" 100 '[.tasks[].slot] | [length, min]' "[6000,$n]"
 done
+# and what they need who are there for a step of figures
+stepped()
+{
+	[ "$(curl -s "$url/api/figures" | jq .n)" -gt "$step" ]
+}
+step=$(($(curl -s "$url/api/figures" | jq .n) + 1))
+wait_for 60 stepped || not_ok 'steps of figures' "still at $step"
 before=$(rss)
 spawn slow.log python3 -c '
 import socket, sys, time
