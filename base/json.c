@@ -259,6 +259,16 @@ bool json_is(const cJSON *doc, const char *path, const char *word)
 	return str_is(json_str_opt(doc, path, NULL), word);
 }
 
+cJSON *json_named(const cJSON *arr, const char *name)
+{
+	cJSON *item;
+
+	cJSON_ArrayForEach(item, arr)
+		if (json_is(item, "name", name))
+			return item;
+	return NULL;
+}
+
 /* A whole number that an int64_t can hold. */
 static bool whole(const cJSON *v, int64_t *n)
 {

@@ -39,6 +39,9 @@ const char *json_str_opt(const cJSON *doc, const char *path, const char *dflt);
 const char *json_text(const cJSON *doc, const char *path); /* "" by default */
 /* The text there is this word, in any case; NULL is equal to nothing. */
 bool json_is(const cJSON *doc, const char *path, const char *word);
+/* Of an array of things with a "name", the one of that name, in any case; NULL:
+ * none. */
+cJSON *json_named(const cJSON *arr, const char *name);
 /* A text of less than size bytes into to; ERR_DATA when it is longer. */
 int json_take(const cJSON *doc, const char *path, char *to, size_t size,
 	      struct err *e);

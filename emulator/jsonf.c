@@ -239,16 +239,6 @@ void json_put_str(cJSON *obj, const char *name, const char *v)
 	cJSON_AddItemToObject(obj, name, text);
 }
 
-cJSON *json_named(const cJSON *arr, const char *name)
-{
-	cJSON *item;
-
-	cJSON_ArrayForEach(item, arr)
-		if (json_is(item, "name", name))
-			return item;
-	return NULL;
-}
-
 int64_t json_duration_s(const cJSON *doc, const char *path, int64_t dflt)
 {
 	struct str s = str_of(json_str_opt(doc, path, ""));

@@ -32,7 +32,5 @@ void json_put_int(cJSON *obj, const char *name, int64_t v);
 void json_put_str(cJSON *obj, const char *name, const char *v);
 /* Seconds of "PT1H5M30S" at that path; dflt when there is none, or it is no duration. */
 int64_t json_duration_s(const cJSON *doc, const char *path, int64_t dflt);
-/* Item of an array of named things, any case; NULL if absent. */
-cJSON *json_named(const cJSON *arr, const char *name);
 
 #endif

@@ -907,16 +907,12 @@ static void drop_outbound(struct session *s, cJSON *rules, const char *front,
 static cJSON *own_fronts(const cJSON *variables, const cJSON *balancer, bool single)
 {
 	cJSON *own = cJSON_Duplicate(json_get(variables, "lbFrontends"), true);
-	const cJSON *f;
-	bool ours = !single;
+	const cJSON *f = json_named(
+		json_at(balancer, "properties.frontendIPConfigurations"),
+		OUT_FRONT);
 
-	cJSON_ArrayForEach(f, json_at(balancer,
-				      "properties.frontendIPConfigurations"))
-		if (json_is(f, "name", OUT_FRONT) &&
-		    rules_id_ends(json_text(f, "properties.publicIPPrefix.id"),
-				  "/publicIPPrefixes/agents-out"))
-			ours = true;
-	if (ours)
+	if (!single || rules_id_ends(json_text(f, "properties.publicIPPrefix.id"),
+				     "/publicIPPrefixes/agents-out"))
 		json_add_str(json_add_obj(own, NULL), "name", OUT_FRONT);
 	return own;
 }

@@ -395,30 +395,17 @@ static const char *last_of(const char *id)
 	return last != NULL ? last + 1 : id;
 }
 
-static const cJSON *named(const cJSON *list, const char *name)
-{
-	const cJSON *item;
-
-	cJSON_ArrayForEach(item, list)
-		if (json_is(item, "name", name))
-			return item;
-	return NULL;
-}
-
 /* Azure makes POOL.0, POOL.1, ... of an inbound NAT pool, and takes none beside
  * it. */
 static bool is_of_nat_pool(const cJSON *doc, const cJSON *rule)
 {
-	struct str number = str_of(json_text(rule, "name")), pool = STR_NULL,
-		   part;
+	const char *name = json_text(rule, "name"), *dot = strrchr(name, '.');
+	struct str pool;
 	uint64_t n;
 
-	while (str_cut(&number, '.', &part))
-		pool = pool.p == NULL ?
-			       part :
-			       (struct str){ pool.p, pool.n + 1 + part.n };
-	if (pool.p == NULL || !str_num(number, UINT32_MAX, &n))
+	if (dot == NULL || !str_num(str_of(dot + 1), UINT32_MAX, &n))
 		return false;
+	pool = str_head(str_of(name), (size_t)(dot - name));
 	cJSON_ArrayForEach(rule, json_at(doc, "properties.inboundNatPools"))
 		if (str_ieqz(pool, json_text(rule, "name")))
 			return true;
@@ -433,7 +420,7 @@ cJSON *rules_others(const cJSON *doc, const char *member, const cJSON *own)
 	const cJSON *item;
 
 	cJSON_ArrayForEach(item, json_get(json_get(doc, "properties"), member)) {
-		if (named(own, json_text(item, "name")) != NULL ||
+		if (json_named(own, json_text(item, "name")) != NULL ||
 		    (nat && is_of_nat_pool(doc, item)))
 			continue;
 		copy = json_add_obj(list, NULL);
@@ -468,10 +455,10 @@ cJSON *rules_more_ways(const cJSON *doc, const char *rule, const cJSON *own)
 {
 	cJSON *list = cJSON_CreateArray();
 	const cJSON *f,
-		*r = named(json_at(doc, "properties.outboundRules"), rule);
+		*r = json_named(json_at(doc, "properties.outboundRules"), rule);
 
 	cJSON_ArrayForEach(f, json_at(r, "properties.frontendIPConfigurations"))
-		if (named(own, last_of(json_text(f, "id"))) == NULL)
+		if (json_named(own, last_of(json_text(f, "id"))) == NULL)
 			json_add_str(json_add_obj(list, NULL), "id",
 				     json_text(f, "id"));
 	return list;
